@@ -105,7 +105,7 @@ function main() {
   if (options.clean) rmSync(work, { recursive: true, force: true });
   rmSync(stamp, { force: true });
   mkdirSync(output, { recursive: true });
-  const common = ["-d", root, "-O", work, "-B", "Release"];
+  const common = ["-l", "warn", "-d", root, "-O", work, "-B", "Release"];
   const steps = [
     ["configure", ...common, ...Object.entries(defines).map(([key, value]) => `--CD${key}=${value}`)],
     ["build", ...common, "-p", String(availableParallelism())],
