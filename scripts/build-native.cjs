@@ -14,7 +14,7 @@ const USAGE = `Usage: node scripts/build-native.cjs [options]
   --cuda auto|on|off    CUDA backend (default: EASTING_CUDA or auto: where nvcc is found)
   --cuda-archs <list>   CUDA architectures, separated by ";" (default: EASTING_CUDA_ARCHS or 90)
   --sanitize <name>     address, undefined or thread; the library then lies in build/<name>/build/Release:
-                        run with EASTING_PREBUILD=build/<name> and the sanitizer's runtime in LD_PRELOAD
+                        run with EASTING_PREBUILD=$PWD/build/<name> and the sanitizer's runtime in LD_PRELOAD
   --werror              treat compiler warnings as errors
   --clean               start from an empty build folder
   --help`;
