@@ -1,0 +1,307 @@
+// The module: devices, memory, host random numbers, and every kernel of kernels.def for "f32" and "f64".
+#include "binding.h"
+
+#include <cstring>
+#include <memory>
+
+#include "cpu/parallel.h"
+#include "cpu/queue.h"
+#include "random.h"
+#ifdef EASTING_CUDA
+#include "cuda/runtime.h"
+#endif
+
+#define EASTING_VARIANT baseline_f32
+#define EASTING_REAL float
+#include "kernels.h"
+#undef EASTING_VARIANT
+#undef EASTING_REAL
+#define EASTING_VARIANT baseline_f64
+#define EASTING_REAL double
+#include "kernels.h"
+#undef EASTING_VARIANT
+#undef EASTING_REAL
+#ifdef EASTING_HAS_X86_VARIANTS
+#define EASTING_VARIANT avx2_f32
+#define EASTING_REAL float
+#include "kernels.h"
+#undef EASTING_VARIANT
+#define EASTING_VARIANT avx512_f32
+#include "kernels.h"
+#undef EASTING_VARIANT
+#undef EASTING_REAL
+#endif
+
+namespace easting {
+namespace {
+
+// The widest instruction set this processor has, or the narrower one that EASTING_ISA names.
+enum class Isa { baseline, avx2, avx512 };
+constexpr const char* isa_names[] = {"baseline", "avx2", "avx512"};
+
+Isa choose_isa() {
+  Isa best = Isa::baseline;
+#ifdef EASTING_HAS_X86_VARIANTS
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) best = Isa::avx2;
+  if (best == Isa::avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    best = Isa::avx512;
+#endif
+  if (const char* wanted = std::getenv("EASTING_ISA"))
+    for (Isa isa : {Isa::baseline, Isa::avx2})
+      if (isa < best && std::strcmp(wanted, isa_names[static_cast<int>(isa)]) == 0) return isa;
+  return best;
+}
+
+const Isa isa = choose_isa();
+
+struct Environment {
+  Buffers buffers;
+};
+
+Environment& environment(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+
+Device device_from(const Napi::Value& value) {
+  return Argument<std::int32_t>::from(value) == 1 ? Device::cuda : Device::cpu;
+}
+
+Napi::Value alloc(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const auto type = static_cast<Type>(Argument<std::int32_t>::from(info[1]));
+    const auto size = static_cast<std::int64_t>(Argument<double>::from(info[2]));
+    return Napi::Number::New(info.Env(), environment(info.Env()).buffers.add(device_from(info[0]), type, size));
+  });
+}
+
+Napi::Value free_buffer(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    environment(info.Env()).buffers.remove(Argument<double>::from(info[0]));
+    return info.Env().Undefined();
+  });
+}
+
+struct HostBytes {
+  std::byte* data;
+  std::size_t size;
+};
+HostBytes host_bytes(const Napi::Value& value) {
+  if (!value.IsTypedArray()) throw std::invalid_argument("memory: expected a typed array");
+  const auto array = value.As<Napi::TypedArray>();
+  return {static_cast<std::byte*>(array.ArrayBuffer().Data()) + array.ByteOffset(), array.ByteLength()};
+}
+std::byte* buffer_bytes(Buffer& buffer, std::size_t offset, std::size_t size) {
+  const std::size_t capacity = buffer.size * type_bytes[static_cast<int>(buffer.type)];
+  if (offset > capacity || size > capacity - offset)
+    throw std::invalid_argument("memory: expected at most " + std::to_string(capacity) + " bytes, got " +
+                                std::to_string(offset + size));
+  return static_cast<std::byte*>(buffer.data) + offset;
+}
+
+// upload(handle, typed array, byte offset): the data is copied now, and written in its turn.
+Napi::Value upload(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    Buffer& buffer = environment(info.Env()).buffers.find(Argument<double>::from(info[0]));
+    const HostBytes host = host_bytes(info[1]);
+    std::byte* target = buffer_bytes(buffer, static_cast<std::size_t>(Argument<double>::from(info[2])), host.size);
+    auto copy = std::make_shared<std::vector<std::byte>>(host.data, host.data + host.size);
+    const Device device = buffer.device;
+    enqueue([copy, target, device] {
+#ifdef EASTING_CUDA
+      if (device == Device::cuda) return cuda::upload(target, copy->data(), copy->size());
+#endif
+      (void)device;
+      std::memcpy(target, copy->data(), copy->size());
+    });
+    return info.Env().Undefined();
+  });
+}
+
+// download(handle, typed array, byte offset): waits for the queue, then fills the array.
+Napi::Value download(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    Buffer& buffer = environment(info.Env()).buffers.find(Argument<double>::from(info[0]));
+    const HostBytes host = host_bytes(info[1]);
+    const std::byte* source = buffer_bytes(buffer, static_cast<std::size_t>(Argument<double>::from(info[2])), host.size);
+    synchronize();
+#ifdef EASTING_CUDA
+    if (buffer.device == Device::cuda) {
+      cuda::download(host.data, source, host.size);
+      return info.Env().Undefined();
+    }
+#endif
+    std::memcpy(host.data, source, host.size);
+    return info.Env().Undefined();
+  });
+}
+
+// finished(callback): callback(error message or "") on the JavaScript thread once all work queued so far is done.
+Napi::Value finished(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    auto resolver = Napi::ThreadSafeFunction::New(info.Env(), info[0].As<Napi::Function>(), "easting", 0, 1);
+    when_finished([resolver](std::string error) mutable {
+      resolver.BlockingCall([error](Napi::Env env, Napi::Function callback) {
+        if (env != nullptr) callback.Call({Napi::String::New(env, error)});
+      });
+      resolver.Release();
+    });
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value wait(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    synchronize();
+    return info.Env().Undefined();
+  });
+}
+
+// randomBits(key, indices or null, Uint32Array): the words at the indices (or at 0, 1, 2 …) of a key; on this thread, now.
+Napi::Value random_words(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    const RandomKey key = Argument<RandomKey>::from(info[0]);
+    const HostBytes out = host_bytes(info[2]);
+    auto* words = reinterpret_cast<std::uint32_t*>(out.data);
+    const std::size_t n = out.size / 4;
+    if (info[1].IsNull()) {
+      for (std::size_t i = 0; i < n; i += 4) {
+        const Random4 four = random4(key, i / 4);
+        for (std::size_t j = i; j < n && j < i + 4; ++j) words[j] = four.v[j - i];
+      }
+    } else {
+      const HostBytes positions = host_bytes(info[1]);
+      if (positions.size != out.size) throw std::invalid_argument("randomBits: expected as many indices as words");
+      const auto* indices = reinterpret_cast<const std::uint32_t*>(positions.data);
+      for (std::size_t i = 0; i < n; ++i) words[i] = random_bits(key, indices[i]);
+    }
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value memory_counts(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const MemoryCount counts = count(device_from(info[0]));
+    auto result = Napi::Object::New(info.Env());
+    result.Set("live", static_cast<double>(counts.live));
+    result.Set("peak", static_cast<double>(counts.peak));
+    result.Set("reserved", static_cast<double>(counts.reserved));
+    return result;
+  });
+}
+
+Napi::Value trim_memory(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    synchronize();
+    trim(device_from(info[0]));
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value threads(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    if (info[0].IsNumber()) set_thread_count(Argument<std::int32_t>::from(info[0]));
+    return Napi::Number::New(info.Env(), thread_count());
+  });
+}
+
+Napi::Value devices(const Napi::CallbackInfo& info) {
+  auto result = Napi::Object::New(info.Env());
+  result.Set("isa", isa_names[static_cast<int>(isa)]);
+#ifdef EASTING_CUDA
+  const cuda::Status status = cuda::status();
+  result.Set("cudaBuilt", true);
+  result.Set("cudaReason", status.reason);
+  auto names = Napi::Array::New(info.Env());
+  for (std::size_t i = 0; i < status.devices.size(); ++i) names.Set(i, status.devices[i]);
+  result.Set("cudaDevices", names);
+#else
+  result.Set("cudaBuilt", false);
+  result.Set("cudaReason", "this build of the addon has no CUDA backend; rebuild with EASTING_CUDA=ON where nvcc is installed");
+  result.Set("cudaDevices", Napi::Array::New(info.Env()));
+#endif
+  return result;
+}
+
+// Adds a function that converts its arguments and leaves the kernel to the queue.
+template <class... A>
+void bind(Napi::Object& kernels, const char* name, void (*kernel)(A...)) {
+  const auto call = [](const Napi::CallbackInfo& info) {
+    return guarded(info, [&] {
+      if (info.Length() != sizeof...(A))
+        throw std::invalid_argument("kernel: expected " + std::to_string(sizeof...(A)) + " arguments, got " +
+                                    std::to_string(info.Length()));
+      std::size_t i = 0;
+      // Braces fix the order in which the arguments are read.
+      auto arguments = std::tuple<A...>{Argument<A>::from(info[i++])...};
+      enqueue([kernel = reinterpret_cast<void (*)(A...)>(info.Data()), arguments] { std::apply(kernel, arguments); });
+      return info.Env().Undefined();
+    });
+  };
+  kernels.Set(name, Napi::Function::New(kernels.Env(), call, name, reinterpret_cast<void*>(kernel)));
+}
+
+template <class Kernel>
+Kernel pick(Kernel baseline, [[maybe_unused]] Kernel avx2, [[maybe_unused]] Kernel avx512) {
+  return isa == Isa::avx512 ? avx512 : isa == Isa::avx2 ? avx2 : baseline;
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Environment);
+  // Queued kernels hold plain pointers into this environment's buffers: finish them before the buffers go.
+  env.AddCleanupHook([] {
+    try {
+      synchronize();
+    } catch (const std::exception&) {
+    }
+  });
+
+  auto f32 = Napi::Object::New(env), f64 = Napi::Object::New(env), signatures = Napi::Object::New(env);
+#ifdef EASTING_HAS_X86_VARIANTS
+#define KERNEL(name, arguments) bind(f32, #name, pick(&baseline_f32::name, &avx2_f32::name, &avx512_f32::name));
+#else
+#define KERNEL(name, arguments) bind(f32, #name, &baseline_f32::name);
+#endif
+#include "kernels.def"
+#undef KERNEL
+#define KERNEL(name, arguments) bind(f64, #name, &baseline_f64::name);
+#include "kernels.def"
+#undef KERNEL
+#define KERNEL(name, arguments) signatures.Set(#name, #arguments);
+#include "kernels.def"
+#undef KERNEL
+#ifdef EASTING_CUDA
+  auto cuda_f32 = Napi::Object::New(env);
+#define KERNEL(name, arguments) bind(cuda_f32, #name, &cuda_f32::name);
+#include "elementwise.def"
+#undef KERNEL
+  exports.Set("cudaF32", cuda_f32);
+#endif
+
+  exports.Set("f32", f32);
+  exports.Set("f64", f64);
+  exports.Set("signatures", signatures);
+  const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
+    exports.Set(name, Napi::Function::New(env, function, name));
+  };
+  add("alloc", alloc);
+  add("free", free_buffer);
+  add("upload", upload);
+  add("download", download);
+  add("finished", finished);
+  add("wait", wait);
+  add("randomBits", random_words);
+  add("memory", memory_counts);
+  add("trim", trim_memory);
+  add("threads", threads);
+  add("devices", devices);
+  return exports;
+}
+
+}  // namespace
+
+Buffers& buffers_of(Napi::Env env) { return environment(env).buffers; }
+
+}  // namespace easting
+
+static Napi::Object easting_init(Napi::Env env, Napi::Object exports) { return easting::initialize(env, exports); }
+NODE_API_MODULE(easting, easting_init)

@@ -1,0 +1,172 @@
+// From a C++ signature to a JavaScript function: one conversion per argument type, one place that catches.
+#pragma once
+#include <napi.h>
+
+#include <functional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "memory.h"
+#include "types.h"
+
+namespace easting {
+
+enum class Type : std::uint8_t { f32, f64, i32, u8 };
+inline constexpr std::size_t type_bytes[] = {4, 8, 4, 1};
+inline constexpr const char* type_names[] = {"f32", "f64", "i32", "u8"};
+template <class T>
+inline constexpr Type type_of = Type::u8;
+template <>
+inline constexpr Type type_of<float> = Type::f32;
+template <>
+inline constexpr Type type_of<double> = Type::f64;
+template <>
+inline constexpr Type type_of<std::int32_t> = Type::i32;
+
+struct Buffer {
+  void* data = nullptr;
+  std::int64_t size = 0;
+  std::uint32_t generation = 0;
+  Type type = Type::f32;
+  Device device = Device::cpu;
+};
+
+// The buffers of one JavaScript environment. A handle is slot + generation * 2^24, so a freed handle never finds a later
+// buffer: using it is an error with a name, not a crash.
+class Buffers {
+ public:
+  ~Buffers() {
+    for (Buffer& buffer : slots_)
+      if (buffer.data) release(buffer.device, buffer.data);
+  }
+  double add(Device device, Type type, std::int64_t size) {
+    void* data = allocate(device, static_cast<std::size_t>(size) * type_bytes[static_cast<int>(type)]);
+    if (free_.empty()) {
+      free_.push_back(static_cast<std::uint32_t>(slots_.size()));
+      slots_.push_back({.generation = 1});
+    }
+    const std::uint32_t slot = free_.back();
+    free_.pop_back();
+    Buffer& buffer = slots_[slot];
+    buffer.data = data;
+    buffer.size = size;
+    buffer.type = type;
+    buffer.device = device;
+    return static_cast<double>(slot) + static_cast<double>(buffer.generation) * slot_range;
+  }
+  Buffer& find(double handle) {
+    const auto whole = static_cast<std::uint64_t>(handle);
+    const std::uint64_t slot = whole % slot_range, generation = whole / slot_range;
+    if (slot >= slots_.size() || !slots_[slot].data || slots_[slot].generation != generation)
+      throw std::invalid_argument("buffer: expected a live buffer, got one that was freed");
+    return slots_[slot];
+  }
+  void remove(double handle) {
+    Buffer& buffer = find(handle);
+    release(buffer.device, buffer.data);
+    buffer.data = nullptr;
+    ++buffer.generation;
+    free_.push_back(static_cast<std::uint32_t>(&buffer - slots_.data()));
+  }
+
+ private:
+  static constexpr std::uint64_t slot_range = 1u << 24;
+  std::vector<Buffer> slots_;
+  std::vector<std::uint32_t> free_;
+};
+
+Buffers& buffers_of(Napi::Env env);
+
+template <class T>
+struct Argument;
+
+template <class T, class Span>
+Span span_of(const Napi::Value& value) {
+  if (value.IsNull() || value.IsUndefined()) return {};
+  if (!value.IsNumber()) throw std::invalid_argument("kernel: expected a buffer handle or null");
+  Buffer& buffer = buffers_of(value.Env()).find(value.As<Napi::Number>().DoubleValue());
+  if (buffer.type != type_of<T>)
+    throw std::invalid_argument(std::string("kernel: expected a buffer of ") + type_names[static_cast<int>(type_of<T>)] +
+                                ", got " + type_names[static_cast<int>(buffer.type)]);
+  return {static_cast<T*>(buffer.data), buffer.size};
+}
+
+template <class T>
+struct Argument<In<T>> {
+  static In<T> from(const Napi::Value& value) { return span_of<T, In<T>>(value); }
+};
+template <class T>
+struct Argument<Out<T>> {
+  static Out<T> from(const Napi::Value& value) { return span_of<T, Out<T>>(value); }
+};
+template <>
+struct Argument<double> {
+  static double from(const Napi::Value& value) {
+    if (!value.IsNumber()) throw std::invalid_argument("kernel: expected a number");
+    return value.As<Napi::Number>().DoubleValue();
+  }
+};
+template <>
+struct Argument<std::int32_t> {
+  static std::int32_t from(const Napi::Value& value) {
+    return static_cast<std::int32_t>(Argument<double>::from(value));
+  }
+};
+template <>
+struct Argument<bool> {
+  static bool from(const Napi::Value& value) {
+    if (!value.IsBoolean()) throw std::invalid_argument("kernel: expected true or false");
+    return value.As<Napi::Boolean>().Value();
+  }
+};
+
+template <class Number, std::size_t n>
+void numbers_from(const Napi::Value& value, Number (&numbers)[n]) {
+  if (!value.IsArray() || value.As<Napi::Array>().Length() != n)
+    throw std::invalid_argument("kernel: expected an array of " + std::to_string(n) + " numbers");
+  const auto array = value.As<Napi::Array>();
+  for (std::size_t i = 0; i < n; ++i)
+    numbers[i] = static_cast<Number>(static_cast<std::int64_t>(Argument<double>::from(array.Get(i))));
+}
+template <>
+struct Argument<ConvShape> {
+  static ConvShape from(const Napi::Value& value) {
+    std::int32_t d[9];
+    numbers_from(value, d);
+    return {d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8]};
+  }
+};
+template <>
+struct Argument<RandomKey> {
+  static RandomKey from(const Napi::Value& value) {
+    std::uint32_t d[4];
+    numbers_from(value, d);
+    return {d[0], d[1], d[2], d[3]};
+  }
+};
+
+// Turns C++ exceptions into JavaScript errors with a code.
+template <class F>
+Napi::Value guarded(const Napi::CallbackInfo& info, F f) {
+  const auto fail = [&](const char* code, const char* message) {
+    Napi::Error error = Napi::Error::New(info.Env(), message);
+    error.Set("code", code);
+    error.ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  };
+  try {
+    return f();
+  } catch (const Napi::Error& error) {
+    error.ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  } catch (const std::bad_alloc&) {
+    return fail("EASTING_OUT_OF_MEMORY", "memory: expected room for a buffer, got none; use a smaller batch or free tensors");
+  } catch (const std::invalid_argument& error) {
+    return fail("EASTING_INVALID", error.what());
+  } catch (const std::exception& error) {
+    return fail("EASTING_KERNEL", error.what());
+  }
+}
+
+}  // namespace easting

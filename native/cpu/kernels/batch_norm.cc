@@ -1,0 +1,163 @@
+// BatchNorm (Ioffe and Szegedy, 2015) over (h, w, n) of each channel, fused with the residual add and ReLU behind it.
+// One task per channel: a plane is read from memory once and reread from cache.
+#include <cmath>
+
+#include "../../kernels.h"
+#include "../vector.h"
+
+namespace easting::EASTING_VARIANT {
+namespace {
+
+struct Affine {
+  Real scale, shift;
+};
+
+inline Affine affine(Real weight, Real bias, Real mean, Real inverse_deviation) {
+  const Real scale = weight * inverse_deviation;
+  return {scale, bias - mean * scale};
+}
+
+// y = relu?(x * scale + shift + residual)
+template <bool relu, bool residual>
+void apply(const Real* x, const Real* r, Affine a, std::int64_t size, Real* y) {
+  const Vector scale = broadcast_value(a.scale), shift = broadcast_value(a.shift), zero{};
+  std::int64_t i = 0;
+  for (; i + lanes <= size; i += lanes) {
+    Vector v = load(x + i) * scale + shift;
+    if constexpr (residual) v += load(r + i);
+    if constexpr (relu) v = v > zero ? v : zero;
+    store(y + i, v);
+  }
+  for (; i < size; ++i) {
+    Real v = x[i] * a.scale + a.shift;
+    if constexpr (residual) v += r[i];
+    if constexpr (relu) v = v > 0 ? v : 0;
+    y[i] = v;
+  }
+}
+
+void apply(const Real* x, const Real* r, Affine a, bool relu, std::int64_t size, Real* y) {
+  if (relu) r ? apply<true, true>(x, r, a, size, y) : apply<true, false>(x, r, a, size, y);
+  else r ? apply<false, true>(x, r, a, size, y) : apply<false, false>(x, r, a, size, y);
+}
+
+}  // namespace
+
+void batch_norm_forward(In<Real> x, In<Real> residual, In<Real> weight, In<Real> bias, int32_t channels, double epsilon,
+                        bool relu, Out<Real> mean, Out<Real> inverse_deviation, Out<Real> running_mean,
+                        Out<Real> running_variance, double momentum, Out<Real> y) {
+  const std::int64_t size = x.size / channels;
+  parallel_for(channels, x.size > parallel_threshold, [&](std::int64_t c) {
+    const Real* plane = x.data + c * size;
+    const double m = blocked_sum(size, [&](std::int64_t i) { return load(plane + i); },
+                                 [&](std::int64_t i) { return plane[i]; }) / static_cast<double>(size);
+    const Real center = static_cast<Real>(m);
+    const Vector centers = broadcast_value(center);
+    const auto square = [](auto d) { return d * d; };
+    // Σ(x - center)² - size (m - center)²: the second term removes what rounding the mean to Real added.
+    const double squares = blocked_sum(size, [&](std::int64_t i) { return square(load(plane + i) - centers); },
+                                       [&](std::int64_t i) { return square(plane[i] - center); });
+    const double gap = m - static_cast<double>(center);
+    double variance = squares / static_cast<double>(size) - gap * gap;
+    if (variance < 0) variance = 0;
+    mean[c] = center;
+    inverse_deviation[c] = static_cast<Real>(1 / std::sqrt(variance + epsilon));
+    if (running_mean) {
+      const double unbiased = size > 1 ? variance * static_cast<double>(size) / static_cast<double>(size - 1) : variance;
+      running_mean[c] = static_cast<Real>((1 - momentum) * running_mean[c] + momentum * m);
+      running_variance[c] = static_cast<Real>((1 - momentum) * running_variance[c] + momentum * unbiased);
+    }
+    apply(plane, residual ? residual.data + c * size : nullptr, affine(weight[c], bias[c], mean[c], inverse_deviation[c]),
+          relu, size, y.data + c * size);
+  });
+}
+
+void batch_norm_evaluate(In<Real> x, In<Real> residual, In<Real> weight, In<Real> bias, In<Real> running_mean,
+                         In<Real> running_variance, int32_t channels, double epsilon, bool relu, Out<Real> mean,
+                         Out<Real> inverse_deviation, Out<Real> y) {
+  const std::int64_t size = x.size / channels;
+  parallel_for(channels, x.size > parallel_threshold, [&](std::int64_t c) {
+    mean[c] = running_mean[c];
+    inverse_deviation[c] = static_cast<Real>(1 / std::sqrt(static_cast<double>(running_variance[c]) + epsilon));
+    apply(x.data + c * size, residual ? residual.data + c * size : nullptr,
+          affine(weight[c], bias[c], mean[c], inverse_deviation[c]), relu, size, y.data + c * size);
+  });
+}
+
+// dy is masked by the ReLU in place: it is the residual's gradient. With xhat = (x - mean) / deviation and g = masked dy:
+// dbias = Σg, dweight = Σ g xhat, dx = weight / deviation * (g - (dbias + xhat dweight) / size) in training, and without
+// the bracket's second term in evaluation. dx may alias dy when there is no residual.
+void batch_norm_backward(In<Real> x, In<Real> y, Out<Real> dy, In<Real> weight, In<Real> bias, In<Real> mean,
+                         In<Real> inverse_deviation, int32_t channels, bool relu, bool training, bool residual,
+                         Out<Real> dx, Out<Real> dweight, Out<Real> dbias, bool accumulate_parameters) {
+  const std::int64_t size = x.size / channels;
+  parallel_for(channels, x.size > parallel_threshold, [&](std::int64_t c) {
+    const Real* plane = x.data + c * size;
+    const Real* out = y ? y.data + c * size : nullptr;
+    Real* g = dy.data + c * size;
+    const Affine a = affine(weight[c], bias[c], mean[c], inverse_deviation[c]);
+    const Vector scale = broadcast_value(a.scale), shift = broadcast_value(a.shift), zero{};
+    const Real center = mean[c];
+    const Vector centers = broadcast_value(center);
+    const bool by_output = relu && residual;  // otherwise x tells whether the ReLU passed
+    const auto masked = [&](std::int64_t i) {
+      const Vector v = load(g + i);
+      if (!relu) return v;
+      const Vector pre = by_output ? load(out + i) : load(plane + i) * scale + shift;
+      return pre > zero ? v : zero;
+    };
+    const auto masked_one = [&](std::int64_t i) {
+      if (!relu) return g[i];
+      return (by_output ? out[i] : plane[i] * a.scale + a.shift) > 0 ? g[i] : Real(0);
+    };
+    double sum = 0, product = 0;
+    std::int64_t i = 0;
+    while (i + lanes <= size) {
+      const std::int64_t end = i + 4096 < size ? i + 4096 : size;
+      Vector s0{}, s1{}, p0{}, p1{};
+      for (; i + 2 * lanes <= end; i += 2 * lanes) {
+        const Vector g0 = masked(i), g1 = masked(i + lanes);
+        if (residual && relu) store(g + i, g0), store(g + i + lanes, g1);
+        s0 += g0;
+        s1 += g1;
+        p0 += g0 * (load(plane + i) - centers);
+        p1 += g1 * (load(plane + i + lanes) - centers);
+      }
+      for (; i + lanes <= end; i += lanes) {
+        const Vector g0 = masked(i);
+        if (residual && relu) store(g + i, g0);
+        s0 += g0;
+        p0 += g0 * (load(plane + i) - centers);
+      }
+      sum += static_cast<double>(horizontal_sum(s0 + s1));
+      product += static_cast<double>(horizontal_sum(p0 + p1));
+    }
+    for (; i < size; ++i) {
+      const Real v = masked_one(i);
+      if (residual && relu) g[i] = v;
+      sum += static_cast<double>(v);
+      product += static_cast<double>(v) * static_cast<double>(plane[i] - center);
+    }
+    product *= static_cast<double>(inverse_deviation[c]);
+    if (dweight) dweight[c] = static_cast<Real>(accumulate_parameters ? dweight[c] + product : product);
+    if (dbias) dbias[c] = static_cast<Real>(accumulate_parameters ? dbias[c] + sum : sum);
+    if (!dx) return;
+    Real* to = dx.data + c * size;
+    const double count = static_cast<double>(size);
+    const Real mean_g = static_cast<Real>(training ? sum / count : 0);
+    const Real slope = static_cast<Real>(training ? product / count * static_cast<double>(inverse_deviation[c]) : 0);
+    const Vector mean_gs = broadcast_value(mean_g), slopes = broadcast_value(slope);
+    const bool done = residual && relu;  // dy already masked above
+    i = 0;
+    for (; i + lanes <= size; i += lanes) {
+      const Vector v = done ? load(g + i) : masked(i);
+      store(to + i, scale * (v - mean_gs - (load(plane + i) - centers) * slopes));
+    }
+    for (; i < size; ++i) {
+      const Real v = done ? g[i] : masked_one(i);
+      to[i] = a.scale * (v - mean_g - (plane[i] - center) * slope);
+    }
+  });
+}
+
+}  // namespace easting::EASTING_VARIANT

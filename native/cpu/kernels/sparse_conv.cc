@@ -1,0 +1,171 @@
+// Sparse convolution in gather form: every output plane has one owner, which walks the nonzeros of its row (forward) or
+// column (backward). With a few nonzeros per row a convolution is a few scaled additions of whole runs [w][n].
+#include "../../kernels.h"
+#include "../vector.h"
+
+namespace easting::EASTING_VARIANT {
+namespace {
+
+// One nonzero as a plane's owner sees it: where the other plane starts, the tap's offset, its weight.
+struct Connection {
+  const Real* plane;
+  std::int32_t dh, dw;
+  Real value;
+  std::int32_t id;
+};
+
+// Runs of `count` vectors (template) for each pixel of one output row: sum over connections held in registers.
+template <int count>
+inline void gather_pixel(const Connection* connections, int n, std::int64_t offset_from, const std::int64_t* offsets,
+                         Real* out, bool accumulate) {
+  Vector sum[count];
+  for (int v = 0; v < count; ++v) sum[v] = accumulate ? load(out + v * lanes) : Vector{};
+  for (int k = 0; k < n; ++k) {
+    const Real* p = connections[k].plane + offsets[k] + offset_from;
+    const Vector w = broadcast_value(connections[k].value);
+    for (int v = 0; v < count; ++v) sum[v] += w * load(p + v * lanes);
+  }
+  for (int v = 0; v < count; ++v) store(out + v * lanes, sum[v]);
+}
+
+#if defined(__AVX512F__)
+constexpr int wide = 8;
+#else
+constexpr int wide = 2;
+#endif
+
+// out[0, run) (+)= Σ_k value_k * (plane_k + offset_k)[0, run)
+inline void gather_run(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t run, Real* out,
+                       bool accumulate) {
+  std::int64_t i = 0;
+  for (; i + wide * lanes <= run; i += wide * lanes)
+    gather_pixel<wide>(connections, n, i, offsets, out + i, accumulate);
+  for (; i + lanes <= run; i += lanes) gather_pixel<1>(connections, n, i, offsets, out + i, accumulate);
+  for (; i < run; ++i) {
+    Real sum = accumulate ? out[i] : Real(0);
+    for (int k = 0; k < n; ++k) sum += connections[k].value * connections[k].plane[offsets[k] + i];
+    out[i] = sum;
+  }
+}
+
+}  // namespace
+
+void sparse_conv_forward(In<Real> x, In<Real> values, In<int32_t> row_start, In<int32_t> row_entry, ConvShape s,
+                         Out<Real> y) {
+  const int out_h = s.out_h(), out_w = s.out_w(), n = s.n;
+  const std::int64_t taps = s.taps(), in_plane = s.in_plane(), out_plane = s.out_plane();
+  parallel_for(s.o, s.o * out_plane > parallel_threshold, [&](std::int64_t o) {
+    const int first = row_start[o], count = row_start[o + 1] - first;
+    Real* plane = y.data + o * out_plane;
+    auto* connections = static_cast<Connection*>(scratch(0, (count + 1) * (sizeof(Connection) + sizeof(Connection))));
+    auto* active = connections + count;
+    auto* offsets = static_cast<std::int64_t*>(scratch(1, (count + 1) * sizeof(std::int64_t)));
+    for (int k = 0; k < count; ++k) {
+      const int entry = row_entry[first + k], tap = static_cast<int>(entry % taps);
+      connections[k] = {x.data + entry / taps * in_plane, tap / s.kw - s.padding, tap % s.kw - s.padding,
+                        values[first + k], k};
+    }
+    // Between two consecutive columns where no connection enters or leaves the image, a stride-1 row is one run.
+    const int left = s.kw - 1 - s.padding > s.padding ? s.kw - 1 - s.padding : s.padding;
+    for (int h = 0; h < out_h; ++h) {
+      Real* row = plane + std::int64_t{h} * out_w * n;
+      const auto columns = [&](int w, int width) {
+        int m = 0;
+        for (int k = 0; k < count; ++k) {
+          const int hi = h * s.stride + connections[k].dh, wi = w * s.stride + connections[k].dw;
+          if (hi < 0 || hi >= s.h || wi < 0 || wi >= s.w) continue;
+          active[m] = connections[k];
+          offsets[m++] = (std::int64_t{hi} * s.w + wi) * n;
+        }
+        gather_run(active, offsets, m, std::int64_t{width} * n, row + std::int64_t{w} * n, false);
+      };
+      if (s.stride == 1 && out_w > 2 * left) {
+        for (int w = 0; w < left; ++w) columns(w, 1);
+        columns(left, out_w - 2 * left);
+        for (int w = out_w - left; w < out_w; ++w) columns(w, 1);
+      } else {
+        for (int w = 0; w < out_w; ++w) columns(w, 1);
+      }
+    }
+  });
+}
+
+void sparse_conv_backward(In<Real> x, In<Real> dy, In<Real> values, In<int32_t> column_start, In<int32_t> column_entry,
+                          In<int32_t> column_value, ConvShape s, Out<Real> dx, bool accumulate_dx, Out<Real> dvalues,
+                          bool accumulate_dvalues) {
+  const int out_h = s.out_h(), out_w = s.out_w(), n = s.n;
+  const std::int64_t taps = s.taps(), in_plane = s.in_plane(), out_plane = s.out_plane();
+  parallel_for(s.c, s.c * in_plane > parallel_threshold, [&](std::int64_t c) {
+    const int first = column_start[c], count = column_start[c + 1] - first;
+    Real* dplane = dx ? dx.data + c * in_plane : nullptr;
+    const Real* plane = x.data + c * in_plane;
+    auto* connections = static_cast<Connection*>(scratch(0, 2 * (count + 1) * sizeof(Connection)));
+    auto* active = connections + count;
+    auto* offsets = static_cast<std::int64_t*>(scratch(1, (count + 1) * sizeof(std::int64_t)));
+    auto* dots = static_cast<double*>(scratch(2, (count + 1) * sizeof(double)));
+    for (int k = 0; k < count; ++k) {
+      const int entry = column_entry[first + k], tap = static_cast<int>(entry % taps), id = column_value[first + k];
+      connections[k] = {dy.data + entry / taps * out_plane, s.padding - tap / s.kw, s.padding - tap % s.kw, values[id], k};
+      dots[k] = 0;
+    }
+    // Which outputs (pixel wo at stride s) does input pixel w feed through tap dw: wo = (w + dw) / s where it divides.
+    const int left = s.kw - 1 - s.padding > s.padding ? s.kw - 1 - s.padding : s.padding;
+    for (int h = 0; h < s.h; ++h) {
+      const std::int64_t row = std::int64_t{h} * s.w * n;
+      const auto columns = [&](int w, int width) {
+        int m = 0;
+        for (int k = 0; k < count; ++k) {
+          const int hs = h + connections[k].dh, ws = w + connections[k].dw;
+          if (hs < 0 || ws < 0 || hs % s.stride || ws % s.stride) continue;
+          const int ho = hs / s.stride, wo = ws / s.stride;
+          if (ho >= out_h || wo >= out_w) continue;
+          active[m] = connections[k];
+          offsets[m++] = (std::int64_t{ho} * out_w + wo) * n;
+        }
+        const std::int64_t run = std::int64_t{width} * n, at = row + std::int64_t{w} * n;
+        // Slices short enough that x, dx and each dy run are still in the first-level cache for the second reading.
+        constexpr std::int64_t slice = 32 * lanes;
+        for (std::int64_t from = 0; from < run; from += slice) {
+          const std::int64_t length = run - from < slice ? run - from : slice;
+          if (dvalues) {
+            const Real* xs = plane + at + from;
+            for (int k = 0; k < m; ++k) {
+              const Real* g = active[k].plane + offsets[k] + from;
+              Vector a{}, b{}, e{}, f{};
+              std::int64_t i = 0;
+              for (; i + 4 * lanes <= length; i += 4 * lanes) {
+                a += load(xs + i) * load(g + i);
+                b += load(xs + i + lanes) * load(g + i + lanes);
+                e += load(xs + i + 2 * lanes) * load(g + i + 2 * lanes);
+                f += load(xs + i + 3 * lanes) * load(g + i + 3 * lanes);
+              }
+              for (; i + lanes <= length; i += lanes) a += load(xs + i) * load(g + i);
+              Real tail = 0;
+              for (; i < length; ++i) tail += xs[i] * g[i];
+              dots[active[k].id] += static_cast<double>(horizontal_sum((a + b) + (e + f)) + tail);
+            }
+          }
+          if (dplane) {
+            for (int k = 0; k < m; ++k) active[k].plane += from;
+            gather_run(active, offsets, m, length, dplane + at + from, accumulate_dx);
+            for (int k = 0; k < m; ++k) active[k].plane -= from;
+          }
+        }
+      };
+      if (s.stride == 1 && s.w > 2 * left && out_w == s.w) {
+        for (int w = 0; w < left; ++w) columns(w, 1);
+        columns(left, s.w - 2 * left);
+        for (int w = s.w - left; w < s.w; ++w) columns(w, 1);
+      } else {
+        for (int w = 0; w < s.w; ++w) columns(w, 1);
+      }
+    }
+    if (dvalues)
+      for (int k = 0; k < count; ++k) {
+        Real& out = dvalues[column_value[first + k]];
+        out = static_cast<Real>(accumulate_dvalues ? static_cast<double>(out) + dots[k] : dots[k]);
+      }
+  });
+}
+
+}  // namespace easting::EASTING_VARIANT

@@ -1,0 +1,86 @@
+#include "queue.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <thread>
+
+namespace easting {
+namespace {
+
+class Queue {
+ public:
+  Queue() : thread_([this] { work(); }) { thread_.detach(); }
+
+  void push(std::function<void()> kernel) {
+    {
+      std::lock_guard lock(mutex_);
+      kernels_.push_back(std::move(kernel));
+    }
+    filled_.notify_one();
+  }
+  void drain() {
+    std::unique_lock lock(mutex_);
+    idle_.wait(lock, [this] { return kernels_.empty() && !running_; });
+  }
+  void fail(const char* message) {
+    std::lock_guard lock(mutex_);
+    if (error_.empty()) error_ = message;
+  }
+  std::string take_error() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(error_, {});
+  }
+
+ private:
+  void work() {
+    flush_denormals();
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      filled_.wait(lock, [this] { return !kernels_.empty(); });
+      auto kernel = std::move(kernels_.front());
+      kernels_.pop_front();
+      running_ = true;
+      lock.unlock();
+      try {
+        kernel();
+      } catch (const std::exception& error) {
+        fail(error.what());
+      }
+      kernel = nullptr;
+      lock.lock();
+      running_ = false;
+      if (kernels_.empty()) idle_.notify_all();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable filled_, idle_;
+  std::deque<std::function<void()>> kernels_;
+  bool running_ = false;
+  std::string error_;
+  std::thread thread_;
+};
+
+Queue& queue() {
+  static Queue* instance = new Queue;  // lives as long as the process: its thread may be mid-kernel at exit
+  return *instance;
+}
+
+}  // namespace
+
+void enqueue(std::function<void()> kernel) { queue().push(std::move(kernel)); }
+
+void synchronize() {
+  queue().drain();
+  if (auto error = queue().take_error(); !error.empty()) throw std::runtime_error(error);
+}
+
+void when_finished(std::function<void(std::string)> done) {
+  queue().push([done = std::move(done)] { done(queue().take_error()); });
+}
+
+}  // namespace easting

@@ -1,0 +1,65 @@
+// Fixed-width vectors by the compiler's vector extension: one source for every instruction set, one order of reduction.
+// Compiled once per variant; everything lives in the variant's namespace so that no wide code leaks into a narrow build.
+#pragma once
+#include "../types.h"
+#include "parallel.h"
+
+namespace easting::EASTING_VARIANT {
+
+using Real = EASTING_REAL;
+
+inline constexpr int lanes = 64 / sizeof(Real);  // 64 bytes: one AVX-512 register, two AVX2, four SSE or NEON
+typedef Real Vector __attribute__((vector_size(64), aligned(sizeof(Real)), may_alias));
+
+// Vectors that a kernel may hold as accumulators without spilling.
+#if defined(__AVX512F__)
+inline constexpr int accumulators = 24;
+#elif defined(__AVX2__)
+inline constexpr int accumulators = 6;
+#else
+inline constexpr int accumulators = 3;
+#endif
+
+inline Vector load(const Real* p) { return *reinterpret_cast<const Vector*>(p); }
+inline void store(Real* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
+inline Vector broadcast_value(Real x) {
+  Vector v{};
+  return v + x;
+}
+inline Vector maximum(Vector a, Vector b) { return a > b ? a : b; }
+
+// Halves until one is left: the same tree on every instruction set.
+inline Real horizontal_sum(Vector v) {
+  Real lane[lanes];
+  store(lane, v);
+  for (int width = lanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) lane[i] += lane[i + width];
+  return lane[0];
+}
+
+// Σ f(i) over [0, n) for f that yields a Vector at multiples of `lanes` (first argument) and a Real for the tail: blocks
+// of 4096 elements are summed in lanes and added up in double, so long planes keep their digits.
+template <class FVector, class FReal>
+inline double blocked_sum(std::int64_t n, FVector vector_at, FReal real_at) {
+  double total = 0;
+  std::int64_t i = 0;
+  while (i + lanes <= n) {
+    const std::int64_t end = i + 4096 < n ? i + 4096 : n;
+    Vector a{}, b{}, c{}, d{};
+    for (; i + 4 * lanes <= end; i += 4 * lanes) {
+      a += vector_at(i);
+      b += vector_at(i + lanes);
+      c += vector_at(i + 2 * lanes);
+      d += vector_at(i + 3 * lanes);
+    }
+    for (; i + lanes <= end; i += lanes) a += vector_at(i);
+    total += static_cast<double>(horizontal_sum((a + b) + (c + d)));
+  }
+  for (; i < n; ++i) total += static_cast<double>(real_at(i));
+  return total;
+}
+
+// Work below this many element operations is done by one thread: waking others costs more.
+inline constexpr std::int64_t parallel_threshold = 32768;
+
+}  // namespace easting::EASTING_VARIANT

@@ -1,0 +1,21 @@
+// Device memory: a caching allocator (freed blocks are kept and reused in stream order) with live bytes and high-water mark.
+#pragma once
+#include <cstddef>
+
+namespace easting {
+
+enum class Device : int { cpu = 0, cuda = 1 };
+
+struct MemoryCount {
+  std::size_t live, peak, reserved;
+};
+
+// 64-byte aligned, uninitialised. Throws std::bad_alloc.
+void* allocate(Device device, std::size_t bytes);
+void release(Device device, void* block);
+// Returns cached blocks to the system.
+void trim(Device device);
+MemoryCount count(Device device);
+void reset_peak(Device device);
+
+}  // namespace easting

@@ -1,0 +1,106 @@
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { EastingError } from "./errors.js";
+
+/** A buffer of the addon; null leaves an optional argument out. */
+export type Buffer = number | null;
+/** c, h, w, n, o, kh, kw, stride, padding. */
+export type ConvShape = readonly [number, number, number, number, number, number, number, number, number];
+/** seed, purpose, stream, step. */
+export type RandomKey = readonly [number, number, number, number];
+
+/** `native/kernels.def` as TypeScript sees it; a test holds the two together. Every call queues work and returns. */
+export interface Kernels {
+  fill(y: Buffer, value: number): void;
+  copy(x: Buffer, y: Buffer, accumulate: boolean): void;
+  add(a: Buffer, b: Buffer, y: Buffer): void;
+  multiply(a: Buffer, b: Buffer, y: Buffer, accumulate: boolean): void;
+  scale(x: Buffer, factor: number, y: Buffer, accumulate: boolean): void;
+  relu_forward(x: Buffer, y: Buffer): void;
+  relu_backward(y: Buffer, dy: Buffer, dx: Buffer, accumulate: boolean): void;
+  sum(x: Buffer, factor: number, y: Buffer, accumulate: boolean): void;
+  dot(a: Buffer, b: Buffer, y: Buffer, accumulate: boolean): void;
+  sum_of_squares(x: Buffer, y: Buffer, position: number): void;
+  broadcast(x: Buffer, factor: number, y: Buffer, accumulate: boolean): void;
+  channel_sum(x: Buffer, channels: number, y: Buffer, accumulate: boolean): void;
+  add_bias(x: Buffer, bias: Buffer, channels: number, y: Buffer): void;
+  scale_by(x: Buffer, factor: Buffer, y: Buffer, accumulate: boolean): void;
+  gather(x: Buffer, positions: Buffer, y: Buffer): void;
+  scatter(x: Buffer, positions: Buffer, y: Buffer): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  sparse_conv_forward(x: Buffer, values: Buffer, row_start: Buffer, row_entry: Buffer, shape: ConvShape, y: Buffer): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  sparse_conv_backward(x: Buffer, dy: Buffer, values: Buffer, column_start: Buffer, column_entry: Buffer, column_value: Buffer, shape: ConvShape, dx: Buffer, accumulate_dx: boolean, dvalues: Buffer, accumulate_dvalues: boolean): void;
+  dense_conv_forward(x: Buffer, weight: Buffer, shape: ConvShape, y: Buffer): void;
+  dense_conv_backward_data(dy: Buffer, weight: Buffer, shape: ConvShape, dx: Buffer, accumulate: boolean): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  dense_conv_backward_weight(x: Buffer, dy: Buffer, shape: ConvShape, factor: Buffer, dweight: Buffer, accumulate: boolean): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  batch_norm_forward(x: Buffer, residual: Buffer, weight: Buffer, bias: Buffer, channels: number, epsilon: number, relu: boolean, mean: Buffer, inverse_deviation: Buffer, running_mean: Buffer, running_variance: Buffer, momentum: number, y: Buffer): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  batch_norm_evaluate(x: Buffer, residual: Buffer, weight: Buffer, bias: Buffer, running_mean: Buffer, running_variance: Buffer, channels: number, epsilon: number, relu: boolean, mean: Buffer, inverse_deviation: Buffer, y: Buffer): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  batch_norm_backward(x: Buffer, y: Buffer, dy: Buffer, weight: Buffer, bias: Buffer, mean: Buffer, inverse_deviation: Buffer, channels: number, relu: boolean, training: boolean, residual: boolean, dx: Buffer, dweight: Buffer, dbias: Buffer, accumulate_parameters: boolean): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  dyrelu_forward(x: Buffer, u: Buffer, channels: number, batch: number, beta: number, blend_outputs: boolean, y: Buffer): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  dyrelu_backward(x: Buffer, u: Buffer, dy: Buffer, channels: number, batch: number, beta: number, blend_outputs: boolean, dx: Buffer, accumulate_dx: boolean, du: Buffer): void;
+  average_pool_forward(x: Buffer, channels: number, batch: number, y: Buffer): void;
+  average_pool_backward(dy: Buffer, channels: number, batch: number, dx: Buffer, accumulate: boolean): void;
+  max_pool_forward(x: Buffer, shape: ConvShape, y: Buffer, winner: Buffer): void;
+  max_pool_backward(dy: Buffer, winner: Buffer, shape: ConvShape, dx: Buffer, accumulate: boolean): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  cross_entropy_forward(logits: Buffer, labels: Buffer, classes: number, smoothing: number, loss: Buffer, probabilities: Buffer): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  cross_entropy_backward(probabilities: Buffer, labels: Buffer, dloss: Buffer, classes: number, smoothing: number, dlogits: Buffer, accumulate: boolean): void;
+  count_correct(logits: Buffer, labels: Buffer, classes: number, top: number, correct: Buffer): void;
+  clip_factor(sums_of_squares: Buffer, maximum: number, factor: Buffer): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  sgd_step(weight: Buffer, gradient: Buffer, velocity: Buffer, gradient_scale: Buffer, learning_rate: number, momentum: number, weight_decay: number, nesterov: boolean): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  adam_step(weight: Buffer, gradient: Buffer, first: Buffer, second: Buffer, gradient_scale: Buffer, learning_rate: number, beta1: number, beta2: number, epsilon: number, weight_decay: number, step: number): void;
+  top_k(scores: Buffer, excluded: Buffer, key: RandomKey, positions: Buffer): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  augment(images: Buffer, indices: Buffer, mean: Buffer, deviation: Buffer, shape: ConvShape, reflect: boolean, flip: boolean, random: boolean, key: RandomKey, y: Buffer): void;
+}
+
+export interface Addon {
+  readonly f32: Kernels;
+  readonly f64: Kernels;
+  /** Kernel name → its C++ argument list. */
+  readonly signatures: Readonly<Record<string, string>>;
+  /** device (0 cpu, 1 cuda), type (0 f32, 1 f64, 2 i32, 3 u8), elements → uninitialised buffer. */
+  alloc(device: number, type: number, size: number): number;
+  free(buffer: number): void;
+  upload(buffer: number, data: ArrayBufferView, byteOffset: number): void;
+  download(buffer: number, data: ArrayBufferView, byteOffset: number): void;
+  finished(callback: (error: string) => void): void;
+  wait(): void;
+  randomBits(key: RandomKey, indices: Uint32Array | Int32Array | null, words: Uint32Array): void;
+  memory(device: number): { live: number; peak: number; reserved: number };
+  trim(device: number): void;
+  threads(count?: number): number;
+  devices(): {
+    isa: "baseline" | "avx2" | "avx512";
+    cudaBuilt: boolean;
+    cudaReason: string;
+    cudaDevices: string[];
+  };
+}
+
+function load(): Addon {
+  const require = createRequire(import.meta.url);
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  try {
+    return require("node-gyp-build")(root) as Addon;
+  } catch (error) {
+    throw new EastingError(
+      "EASTING_ADDON",
+      `native: expected an addon in ${root}build/Release or a prebuild for ${process.platform}-${process.arch}, ` +
+        `got none that loads (${(error as Error).message.split("\n")[0]})`,
+      "build it from source with `npm run build:native` (needs g++ and CMake)",
+    );
+  }
+}
+
+export const native: Addon = load();

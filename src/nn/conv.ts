@@ -1,0 +1,31 @@
+import { conv2d } from "../ops/index.js";
+import type { Tensor } from "../tensor/index.js";
+import { Initializer } from "./initialize.js";
+import { Module } from "./module.js";
+import { Parameter } from "./parameter.js";
+
+export interface Conv2dOptions {
+  readonly kernel: number;
+  readonly stride?: number;
+  /** ⌊kernel / 2⌋ by default: the image keeps its size at stride 1. */
+  readonly padding?: number;
+  readonly init?: Initializer;
+}
+
+/** Convolution without bias of `[inputs, h, w, n]` to `[outputs, h', w', n]`; weight `[outputs, inputs, kernel, kernel]`. */
+export class Conv2d extends Module {
+  readonly weight: Parameter;
+  readonly stride: number;
+  readonly padding: number;
+
+  constructor(inputs: number, outputs: number, options: Conv2dOptions) {
+    super();
+    const { kernel, stride = 1, padding = Math.floor(kernel / 2), init = new Initializer() } = options;
+    this.weight = new Parameter([outputs, inputs, kernel, kernel], init.fanIn(inputs * kernel * kernel), true);
+    this.stride = stride;
+    this.padding = padding;
+  }
+  forward(x: Tensor): Tensor {
+    return conv2d(x, this.weight.value, this);
+  }
+}

@@ -1,0 +1,81 @@
+import { expected } from "../errors.js";
+import { DenseGradient, sizeOf, SparseTensor, Tensor, type Topology } from "../tensor/index.js";
+
+/** Initial values at flat positions of the dense shape, or of all of it for a count. */
+export type Initial = (at: number | Int32Array) => Float32Array;
+
+/**
+ * A trainable weight of a module, dense or sparse. It takes memory when first used, so a network made sparse before its
+ * first step never holds dense weights.
+ */
+export class Parameter {
+  /** Path in the module tree, set by `Module.namedParameters`. */
+  name = "";
+  /** Shared by all topologies of this parameter. */
+  readonly denseGradient = new DenseGradient();
+  #value: Tensor | SparseTensor | null = null;
+
+  constructor(
+    readonly shape: readonly number[],
+    private readonly initial: Initial,
+    /** Whether sparse methods may remove entries: convolution and classifier weights. */
+    readonly prunable = false,
+  ) {}
+
+  /** Entries of the dense shape. */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+  get value(): Tensor | SparseTensor {
+    this.#value ??= trainable(this.initial(this.size), this.shape);
+    return this.#value;
+  }
+  get sparse(): SparseTensor | null {
+    return this.#value instanceof SparseTensor ? this.#value : null;
+  }
+  /** The tensor that is trained: the values of a sparse weight, or the dense weight. */
+  get leaf(): Tensor {
+    return this.value instanceof SparseTensor ? this.value.values : this.value;
+  }
+  /** Entries that exist. */
+  get nnz(): number {
+    return this.sparse?.nnz ?? this.size;
+  }
+
+  /** Keeps only the weights of `topology`; those not drawn yet are drawn as they would have been in the dense weight. */
+  makeSparse(topology: Topology): void {
+    if (this.sparse) throw expected(`${this.name}.makeSparse`, "a dense weight", "one that is sparse already");
+    const dense = (this.#value as Tensor | null)?.dataSync();
+    const values = dense ? Float32Array.from(topology.indices, (i) => dense[i]) : this.initial(topology.indices);
+    this.replace(topology, values);
+  }
+
+  /** Replaces weight and topology by a sparse weight with these values. */
+  replace(topology: Topology, values: Float32Array): void {
+    this.dispose();
+    this.#value = new SparseTensor(topology, trainable(values, [topology.nnz]), this.denseGradient);
+  }
+
+  /** Overwrites the values without changing shape or topology. */
+  write(values: ArrayLike<number>): void {
+    this.leaf.write(values);
+  }
+
+  clearGradient(): void {
+    if (!this.#value) return;
+    this.leaf.gradient?.dispose();
+    this.leaf.gradient = null;
+  }
+
+  dispose(): void {
+    if (!this.#value) return;
+    this.clearGradient();
+    this.leaf.dispose();
+    this.sparse?.topology.dispose();
+    this.#value = null;
+  }
+}
+
+function trainable(values: Float32Array, shape: readonly number[]): Tensor {
+  return Tensor.from(values, shape, { requiresGradient: true }).keep();
+}

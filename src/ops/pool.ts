@@ -1,0 +1,48 @@
+import { expected } from "../errors.js";
+import type { ConvShape } from "../native.js";
+import { defineOp, Tensor } from "../tensor/index.js";
+import { like } from "./elementwise.js";
+
+const averagePoolOp = defineOp<[Tensor], null, null>("globalAveragePool", {
+  forward([x]) {
+    const [c, , , n] = x.shape;
+    const output = like(x, [c, n]);
+    x.kernels.average_pool_forward(x.buffer, c, n, output.buffer);
+    return { output, saved: null };
+  },
+  backward({ inputs: [x], gradient, into }) {
+    const [c, , , n] = x.shape;
+    const { tensor, accumulate } = into(0);
+    x.kernels.average_pool_backward(gradient.buffer, c, n, tensor.buffer, accumulate);
+  },
+});
+
+/** Mean over the pixels of each channel and image: `[c, h, w, n]` → `[c, n]`. */
+export function globalAveragePool(x: Tensor): Tensor {
+  if (x.shape.length !== 4) throw expected("globalAveragePool", "x [c, h, w, n]", `[${x.shape.join(", ")}]`);
+  return averagePoolOp([x], null);
+}
+
+const maxPoolOp = defineOp<[Tensor], ConvShape, Tensor>("maxPool", {
+  forward([x], shape) {
+    const [c, h, w, n, , kernel, , stride, padding] = shape;
+    const extent = (size: number) => Math.floor((size + 2 * padding - kernel) / stride) + 1;
+    const output = like(x, [c, extent(h), extent(w), n]);
+    const saved = Tensor.empty(output.shape, { dtype: "i32", device: x.device });
+    x.kernels.max_pool_forward(x.buffer, shape, output.buffer, saved.buffer);
+    return { output, saved };
+  },
+  backward({ inputs: [x], attributes: shape, saved, gradient, into }) {
+    const { tensor, accumulate } = into(0);
+    x.kernels.max_pool_backward(gradient.buffer, saved.buffer, shape, tensor.buffer, accumulate);
+  },
+});
+
+/** Largest value in each `kernel` × `kernel` window of `x [c, h, w, n]`; the first of equal values wins. */
+export function maxPool(x: Tensor, options: { kernel: number; stride?: number; padding?: number }): Tensor {
+  const { kernel, stride = kernel, padding = 0 } = options;
+  const [c, h, w, n] = x.shape;
+  if (x.shape.length !== 4) throw expected("maxPool", "x [c, h, w, n]", `[${x.shape.join(", ")}]`);
+  if (padding * 2 > kernel) throw expected("maxPool", "padding of at most half the kernel", padding);
+  return maxPoolOp([x], [c, h, w, n, c, kernel, kernel, stride, padding]);
+}

@@ -1,0 +1,22 @@
+import type { Parameter } from "../nn/index.js";
+import { Tensor } from "../tensor/index.js";
+
+/**
+ * Whose gradients count towards the norm: `active` those of weights that exist, `dense` also those at missing positions
+ * (as EAST's code does; needs dense gradients at every step), `off` no clipping.
+ */
+export type ClipMode = "off" | "active" | "dense";
+
+/** The factor `[1]` that brings the global L2 norm of all gradients down to `maximum`: min(1, maximum / (norm + 1e-6)). */
+export function clipFactor(parameters: readonly Parameter[], maximum: number, mode: "active" | "dense"): Tensor {
+  const gradients = parameters.flatMap((parameter) => {
+    const dense = mode === "dense" && parameter.sparse ? parameter.denseGradient.tensor : null;
+    return dense ?? parameter.leaf.gradient ?? [];
+  });
+  const squares = Tensor.empty([gradients.length]);
+  for (const [i, gradient] of gradients.entries()) gradient.kernels.sum_of_squares(gradient.buffer, squares.buffer, i);
+  const factor = Tensor.empty([1]);
+  squares.kernels.clip_factor(squares.buffer, maximum, factor.buffer);
+  squares.dispose();
+  return factor;
+}

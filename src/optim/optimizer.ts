@@ -1,0 +1,84 @@
+import { EastingError } from "../errors.js";
+import type { Parameter } from "../nn/index.js";
+import { Tensor } from "../tensor/index.js";
+
+/**
+ * Updates parameters from their gradients. State is one tensor per slot and parameter, in the order of the trained
+ * values; it follows a change of topology through `remap`.
+ */
+export abstract class Optimizer {
+  /** Names of the state tensors, such as "velocity". */
+  protected abstract readonly slots: readonly string[];
+  readonly #state = new Map<Parameter, Tensor[]>();
+
+  protected abstract update(parameter: Parameter, state: readonly Tensor[], context: StepContext): void;
+
+  /** One step for every parameter that has a gradient. `step` counts from 1. */
+  step(parameters: readonly Parameter[], context: StepContext): void {
+    for (const parameter of parameters) if (parameter.leaf.gradient) this.update(parameter, this.#slots(parameter), context);
+  }
+
+  /** Follows a new topology: value j comes from old position `from[j]`, or is new (state 0) where that is -1. */
+  remap(parameter: Parameter, from: Int32Array): void {
+    const state = this.#state.get(parameter);
+    if (!state) return;
+    const positions = Tensor.from(from, [from.length], { dtype: "i32" });
+    const moved = state.map((old) => {
+      const tensor = Tensor.empty([from.length], { dtype: old.dtype, device: old.device }).keep();
+      old.kernels.gather(old.buffer, positions.buffer, tensor.buffer);
+      old.dispose();
+      return tensor;
+    });
+    positions.dispose();
+    this.#state.set(parameter, moved);
+  }
+
+  /** Drops the state of a parameter that is no longer trained. */
+  forget(parameter: Parameter): void {
+    for (const tensor of this.#state.get(parameter) ?? []) tensor.dispose();
+    this.#state.delete(parameter);
+  }
+
+  /** State tensors by `slot/parameter name`, for a checkpoint. */
+  state(): Map<string, Tensor> {
+    const entries = [...this.#state].flatMap(([parameter, tensors]) =>
+      tensors.map((tensor, i) => [`${this.slots[i]}/${parameter.name}`, tensor] as const),
+    );
+    return new Map(entries);
+  }
+
+  /** Restores what `state` gave; parameters without an entry start without state. */
+  load(parameters: readonly Parameter[], state: ReadonlyMap<string, ArrayLike<number>>): void {
+    for (const parameter of parameters) {
+      if (!state.has(`${this.slots[0]}/${parameter.name}`)) continue;
+      for (const [i, tensor] of this.#slots(parameter).entries()) {
+        const data = state.get(`${this.slots[i]}/${parameter.name}`);
+        if (!data)
+          throw new EastingError("EASTING_CHECKPOINT", `optimizer: expected state ${this.slots[i]}/${parameter.name}, got none`);
+        tensor.write(data);
+      }
+    }
+  }
+
+  dispose(): void {
+    for (const parameter of [...this.#state.keys()]) this.forget(parameter);
+  }
+
+  #slots(parameter: Parameter): Tensor[] {
+    let state = this.#state.get(parameter);
+    if (!state) {
+      const { shape, dtype, device } = parameter.leaf;
+      state = this.slots.map(() => Tensor.zeros(shape, { dtype, device }).keep());
+      this.#state.set(parameter, state);
+    }
+    return state;
+  }
+}
+
+export interface StepContext {
+  readonly learningRate: number;
+  /** Which step this is, from 1. */
+  readonly step: number;
+  /** Factor `[1]` on all gradients (clipping), or null for 1. */
+  readonly gradientScale: Tensor | null;
+}

@@ -1,0 +1,133 @@
+import { expected } from "../errors.js";
+import { Tensor, type TapeNode } from "./tensor.js";
+
+export type Inputs = readonly (Tensor | null)[];
+
+/** What an op's backward works with. */
+export interface Backward<I extends Inputs, A, S> {
+  readonly inputs: I;
+  readonly attributes: A;
+  readonly saved: S;
+  readonly output: Tensor;
+  /** Gradient of the output. This op is its last reader and may overwrite it. */
+  readonly gradient: Tensor;
+  needs(input: number): boolean;
+  /** Where the gradient of an input belongs: replace the contents, or add to them when `accumulate` is set. */
+  into(input: number): { tensor: Tensor; accumulate: boolean };
+  /** Hands over `tensor`, which nobody reads or writes afterwards, as (part of) the gradient of an input. */
+  give(input: number, tensor: Tensor): void;
+}
+
+/** An op: forward and backward together. */
+export interface OpRecord<I extends Inputs, A, S> {
+  forward(inputs: I, attributes: A): { output: Tensor; saved: S };
+  backward(context: Backward<I, A, S>): void;
+}
+
+let recording = true;
+let order = 0;
+const names = new Set<string>();
+
+/** Every op defined so far; the case table of the tests must have a row for each. */
+export function opNames(): readonly string[] {
+  return [...names];
+}
+
+/** Makes an op from its record: a function of inputs and attributes whose result remembers how it was made. */
+export function defineOp<I extends Inputs, A, S>(
+  name: string,
+  record: OpRecord<I, A, S>,
+): (inputs: I, attributes: A) => Tensor {
+  names.add(name);
+  return (inputs, attributes) => {
+    for (const input of inputs) input?.materialize();
+    const { output, saved } = record.forward(inputs, attributes);
+    if (recording && inputs.some((input) => input?.requiresGradient)) {
+      output.requiresGradient = true;
+      const node: TapeNode = {
+        name,
+        order: order++,
+        inputs,
+        attributes,
+        output,
+        backward: (context) =>
+          record.backward({ ...(context as Backward<I, A, S>), inputs, attributes, saved, output }),
+      };
+      output.node = node;
+    }
+    return output;
+  };
+}
+
+/** Runs `f` without recording: results hold no history and need no gradient. */
+export function noGradient<R>(f: () => R): R {
+  const before = recording;
+  recording = false;
+  try {
+    return f();
+  } finally {
+    recording = before;
+  }
+}
+
+/** The nodes that `root` was computed by, latest first. */
+export function tape(root: Tensor): TapeNode[] {
+  const nodes = new Map<TapeNode, true>();
+  const open = [root];
+  for (let tensor = open.pop(); tensor; tensor = open.pop()) {
+    if (!tensor.node || nodes.has(tensor.node)) continue;
+    nodes.set(tensor.node, true);
+    for (const input of tensor.node.inputs) if (input) open.push(input);
+  }
+  return [...nodes.keys()].sort((a, b) => b.order - a.order);
+}
+
+/**
+ * Adds the derivative of the scalar `loss` to `.gradient` of every leaf that requires one. Gradients add up over calls;
+ * clear them between steps. First order only.
+ */
+export function backward(loss: Tensor): void {
+  if (loss.size !== 1) throw expected("backward", "a loss of one element", `shape [${loss.shape.join(", ")}]`);
+  loss.materialize();
+  if (!loss.node) throw expected("backward", "a loss computed from tensors that require gradients", "one without history");
+  const gradients = new Map<Tensor, Tensor>([[loss, Tensor.full(loss.shape, 1, { dtype: loss.dtype, device: loss.device })]]);
+  noGradient(() => {
+    for (const node of tape(loss)) {
+      const gradient = gradients.get(node.output);
+      if (!gradient) continue;
+      gradients.delete(node.output);
+      let given = false;
+      const existing = (input: Tensor) => (input.node ? gradients.get(input) : input.gradient) ?? null;
+      const set = (input: Tensor, tensor: Tensor) => {
+        if (input.node) gradients.set(input, tensor);
+        else input.gradient = tensor.keep();
+      };
+      const at = (index: number) => node.inputs[index] as Tensor;
+      node.backward({
+        gradient,
+        needs: (index: number) => node.inputs[index]?.requiresGradient ?? false,
+        into: (index: number) => {
+          const input = at(index);
+          const before = existing(input);
+          if (before) return { tensor: before, accumulate: true };
+          const tensor = Tensor.empty(input.shape, { dtype: input.dtype, device: input.device });
+          set(input, tensor);
+          return { tensor, accumulate: false };
+        },
+        give: (index: number, tensor: Tensor) => {
+          const input = at(index);
+          const before = existing(input);
+          if (before) {
+            tensor.kernels.copy(tensor.buffer, before.buffer, true);
+            if (tensor !== gradient) tensor.dispose();
+            return;
+          }
+          if (tensor === gradient) given = true;
+          const same = tensor.shape.length === input.shape.length;
+          set(input, same ? tensor : tensor.view(input.shape));
+        },
+      });
+      if (!given) gradient.dispose();
+    }
+  });
+}

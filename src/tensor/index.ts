@@ -1,0 +1,14 @@
+export { type Backward, backward, defineOp, noGradient, opNames, type OpRecord, tape } from "./autograd.js";
+export { type Device, type DeviceRequest, memory, resolveDevice, threads } from "./device.js";
+export { type Key, keyWords, permutation, type Purpose, randomBits, sample, uniform } from "./random.js";
+export { scope } from "./scope.js";
+export { DenseGradient, SparseTensor, Topology } from "./sparse-tensor.js";
+export {
+  type Dtype,
+  sizeOf,
+  synchronize,
+  type TapeNode,
+  Tensor,
+  type TensorOptions,
+  type TypedArray,
+} from "./tensor.js";

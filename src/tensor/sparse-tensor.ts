@@ -1,0 +1,120 @@
+import { expected } from "../errors.js";
+import { sizeOf, Tensor } from "./tensor.js";
+
+/** Orders of the nonzeros that the kernels walk, on the device (see native/kernels.def). */
+export interface TopologyOrders {
+  readonly rowStart: Tensor;
+  readonly rowEntry: Tensor;
+  readonly columnStart: Tensor;
+  readonly columnEntry: Tensor;
+  readonly columnValue: Tensor;
+}
+
+/**
+ * Which weights of a tensor `[o, i, …taps]` exist: ascending flat indices. Immutable; a change of topology makes a new
+ * one. O(nnz) memory.
+ */
+export class Topology {
+  #orders: TopologyOrders | null = null;
+
+  constructor(
+    readonly shape: readonly number[],
+    readonly indices: Int32Array,
+  ) {
+    const size = sizeOf(shape);
+    for (let k = 0; k < indices.length; k++)
+      if (indices[k] < 0 || indices[k] >= size || (k > 0 && indices[k] <= indices[k - 1]))
+        throw expected("topology", `ascending indices below ${size}`, `${indices[k]} at position ${k}`);
+  }
+
+  get nnz(): number {
+    return this.indices.length;
+  }
+  /** Fraction of weights that exist. */
+  get density(): number {
+    return this.nnz / sizeOf(this.shape);
+  }
+
+  /** Rows and columns of the nonzeros, derived once. */
+  get orders(): TopologyOrders {
+    this.#orders ??= derive(this.shape, this.indices);
+    return this.#orders;
+  }
+
+  dispose(): void {
+    if (this.#orders) for (const tensor of Object.values(this.#orders)) tensor.dispose();
+    this.#orders = null;
+  }
+}
+
+function derive(shape: readonly number[], indices: Int32Array): TopologyOrders {
+  const [o, i] = shape;
+  const taps = sizeOf(shape.slice(2));
+  const nnz = indices.length;
+  const rowStart = new Int32Array(o + 1);
+  const rowEntry = new Int32Array(nnz);
+  const columnStart = new Int32Array(i + 1);
+  const columnEntry = new Int32Array(nnz);
+  const columnValue = new Int32Array(nnz);
+  for (let k = 0; k < nnz; k++) {
+    rowEntry[k] = indices[k] % (i * taps);
+    rowStart[Math.floor(indices[k] / (i * taps)) + 1]++;
+    columnStart[Math.floor(rowEntry[k] / taps) + 1]++;
+  }
+  for (let row = 0; row < o; row++) rowStart[row + 1] += rowStart[row];
+  for (let column = 0; column < i; column++) columnStart[column + 1] += columnStart[column];
+  const next = columnStart.slice();
+  for (let k = 0; k < nnz; k++) {
+    const at = next[Math.floor(rowEntry[k] / taps)]++;
+    columnEntry[at] = Math.floor(indices[k] / (i * taps)) * taps + (rowEntry[k] % taps);
+    columnValue[at] = k;
+  }
+  const tensor = (data: Int32Array) => Tensor.from(data, [data.length], { dtype: "i32" }).keep();
+  return {
+    rowStart: tensor(rowStart),
+    rowEntry: tensor(rowEntry),
+    columnStart: tensor(columnStart),
+    columnEntry: tensor(columnEntry),
+    columnValue: tensor(columnValue),
+  };
+}
+
+/**
+ * Collects the dense gradient of a sparse weight, including positions that do not exist yet, over every use of the
+ * weight in one backward pass. Filled only while `wanted`.
+ */
+export class DenseGradient {
+  wanted = false;
+  tensor: Tensor | null = null;
+
+  /** Where a use of the weight adds its part. */
+  into(shape: readonly number[], like: Tensor): { tensor: Tensor; accumulate: boolean } {
+    const accumulate = this.tensor !== null;
+    this.tensor ??= Tensor.empty(shape, { dtype: like.dtype, device: like.device }).keep();
+    return { tensor: this.tensor, accumulate };
+  }
+  clear(): void {
+    this.wanted = false;
+    this.tensor?.dispose();
+    this.tensor = null;
+  }
+}
+
+/** A weight whose missing entries are nowhere: values `[nnz]` (the trainable leaf) at the places of a topology. */
+export class SparseTensor {
+  constructor(
+    readonly topology: Topology,
+    readonly values: Tensor,
+    readonly denseGradient: DenseGradient = new DenseGradient(),
+    /** What this use of the weight is multiplied by (weight sharing), already applied to `values`. */
+    readonly factor: Tensor | null = null,
+  ) {
+    if (values.size !== topology.nnz) throw expected("sparse tensor", `${topology.nnz} values`, values.size);
+  }
+  get shape(): readonly number[] {
+    return this.topology.shape;
+  }
+  get nnz(): number {
+    return this.topology.nnz;
+  }
+}

@@ -1,0 +1,221 @@
+import { EastingError, expected } from "../errors.js";
+import { type Kernels, native } from "../native.js";
+import type { Device } from "./device.js";
+import { register } from "./scope.js";
+
+export type Dtype = "f32" | "f64" | "i32" | "u8";
+export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array;
+
+const dtypes = {
+  f32: { code: 0, array: Float32Array },
+  f64: { code: 1, array: Float64Array },
+  i32: { code: 2, array: Int32Array },
+  u8: { code: 3, array: Uint8Array },
+} as const;
+
+/** Counted ownership of one buffer of the addon, shared by a tensor and its reshaped views. */
+class Storage {
+  #owners = 1;
+  readonly handle: number;
+
+  constructor(device: Device, dtype: Dtype, size: number) {
+    this.handle = native.alloc(device === "cpu" ? 0 : 1, dtypes[dtype].code, size);
+  }
+  share(): this {
+    this.#owners++;
+    return this;
+  }
+  release(): void {
+    if (--this.#owners === 0) native.free(this.handle);
+  }
+}
+
+// Only a net under tensors made outside every scope and never disposed.
+const abandoned = new FinalizationRegistry<Storage>((storage) => storage.release());
+
+export interface TensorOptions {
+  dtype?: Dtype;
+  device?: Device;
+  /** A leaf with this flag receives `.gradient` from `backward`. */
+  requiresGradient?: boolean;
+}
+
+/** What computed a tensor; written by ops, walked by `backward` and by graph readers. */
+export interface TapeNode {
+  readonly name: string;
+  readonly order: number;
+  readonly inputs: readonly (Tensor | null)[];
+  readonly attributes: unknown;
+  readonly output: Tensor;
+  backward(context: unknown): void;
+}
+
+/** How a normalisation that has not run yet can be fused with what follows it. */
+export interface Deferred {
+  compute(fusion: { relu: boolean; residual: Tensor | null }): Tensor;
+  residual: Tensor | null;
+}
+
+/** An array of numbers on a device, with shape, and with the record of what made it. Activations are `[c, h, w, n]`. */
+export class Tensor {
+  gradient: Tensor | null = null;
+  node: TapeNode | null = null;
+  deferred: Deferred | null = null;
+  requiresGradient: boolean;
+  kept = false;
+  #storage: Storage | null;
+  #disposed = false;
+
+  private constructor(
+    readonly shape: readonly number[],
+    readonly dtype: Dtype,
+    readonly device: Device,
+    storage: Storage | null,
+    requiresGradient: boolean,
+  ) {
+    this.#storage = storage;
+    this.requiresGradient = requiresGradient;
+    if (!register(this) && storage) abandoned.register(this, storage, this);
+  }
+
+  /** Uninitialised memory. */
+  static empty(shape: readonly number[], options: TensorOptions = {}): Tensor {
+    const { dtype = "f32", device = "cpu", requiresGradient = false } = options;
+    for (const extent of shape)
+      if (!Number.isInteger(extent) || extent < 0)
+        throw expected("tensor", "a shape of non-negative integers", `[${shape.join(", ")}]`);
+    const storage = new Storage(device, dtype, sizeOf(shape));
+    return new Tensor([...shape], dtype, device, storage, requiresGradient);
+  }
+
+  /** A copy of `data`, row-major; its length must be the product of `shape`. */
+  static from(data: ArrayLike<number> | TypedArray, shape: readonly number[], options: TensorOptions = {}): Tensor {
+    if (data.length !== sizeOf(shape))
+      throw expected("tensor", `${sizeOf(shape)} numbers for shape [${shape.join(", ")}]`, data.length);
+    const tensor = Tensor.empty(shape, options);
+    tensor.write(data);
+    return tensor;
+  }
+
+  static zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
+    return Tensor.full(shape, 0, options);
+  }
+
+  static full(shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
+    const tensor = Tensor.empty(shape, options);
+    if (tensor.dtype === "f32" || tensor.dtype === "f64") tensor.kernels.fill(tensor.buffer, value);
+    else tensor.write(new dtypes[tensor.dtype].array(tensor.size).fill(value));
+    return tensor;
+  }
+
+  /** A tensor whose values are computed when first read, or never if what follows absorbs it. */
+  static defer(like: Tensor, deferred: Deferred): Tensor {
+    const tensor = new Tensor(like.shape, like.dtype, like.device, null, false);
+    tensor.deferred = deferred;
+    return tensor;
+  }
+
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /** Handle of the addon's buffer; computes a deferred tensor. */
+  get buffer(): number {
+    if (this.#disposed)
+      throw new EastingError(
+        "EASTING_DISPOSED",
+        `tensor: expected a live tensor of shape [${this.shape.join(", ")}], got one that was disposed`,
+        "mark it with keep() or return it from its scope",
+      );
+    if (!this.#storage) this.materialize();
+    return (this.#storage as Storage).handle;
+  }
+
+  /** The addon's kernels for this tensor's number type. */
+  get kernels(): Kernels {
+    if (this.dtype !== "f32" && this.dtype !== "f64") throw expected("tensor", "f32 or f64 numbers", this.dtype);
+    return native[this.dtype];
+  }
+
+  /** Computes a deferred tensor now; a no-op for any other. */
+  materialize(): void {
+    const deferred = this.deferred;
+    if (!deferred) return;
+    this.deferred = null;
+    const result = deferred.compute({ relu: false, residual: deferred.residual });
+    this.#storage = (result.#storage as Storage).share();
+    this.requiresGradient = result.requiresGradient;
+    if (result.node) this.node = { ...result.node, output: this, backward: result.node.backward };
+  }
+
+  /** The same memory under another shape of the same size. Not recorded: use the `reshape` op for gradients. */
+  view(shape: readonly number[]): Tensor {
+    if (sizeOf(shape) !== this.size)
+      throw expected("view", `${this.size} elements`, `shape [${shape.join(", ")}]`);
+    void this.buffer;
+    return new Tensor([...shape], this.dtype, this.device, (this.#storage as Storage).share(), false);
+  }
+
+  /** Overwrites the contents. */
+  write(data: ArrayLike<number> | TypedArray): void {
+    if (data.length !== this.size) throw expected("write", `${this.size} numbers`, data.length);
+    const { array } = dtypes[this.dtype];
+    native.upload(this.buffer, data instanceof array ? data : array.from(data as ArrayLike<number>), 0);
+  }
+
+  /** The contents, once all work queued so far is done; the event loop runs meanwhile. */
+  async data(): Promise<TypedArray> {
+    void this.buffer;
+    await synchronize();
+    return this.dataSync();
+  }
+
+  /** The contents; blocks until all work queued so far is done. */
+  dataSync(): TypedArray {
+    const result = new dtypes[this.dtype].array(this.size);
+    native.download(this.buffer, result, 0);
+    return result;
+  }
+
+  /** The number in a tensor of one element; blocks like `dataSync`. */
+  item(): number {
+    if (this.size !== 1) throw expected("item", "a tensor of one element", `shape [${this.shape.join(", ")}]`);
+    return this.dataSync()[0];
+  }
+
+  /** Keeps this tensor alive beyond its scope, until `dispose()`. */
+  keep(): this {
+    this.kept = true;
+    return this;
+  }
+
+  /** Frees the memory; later use is an error with code EASTING_DISPOSED. Safe to call twice. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    abandoned.unregister(this);
+    this.#storage?.release();
+    this.#storage = null;
+    this.deferred = null;
+    this.node = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** Product of the extents. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+/** Resolves when all queued work is done; rejects with what a kernel threw. */
+export function synchronize(): Promise<void> {
+  return new Promise((resolve, reject) => {
+    native.finished((error) => (error ? reject(new EastingError("EASTING_KERNEL", error)) : resolve()));
+  });
+}
