@@ -56,6 +56,15 @@ export class Parameter {
     this.#value = new SparseTensor(topology, trainable(values, [topology.nnz]), this.denseGradient);
   }
 
+  /** Moves to a new topology: value j is the old value at position `from[j]`, or a new weight (0) where that is -1. */
+  remap(topology: Topology, from: Tensor): void {
+    const old = this.leaf;
+    const values = Tensor.empty([topology.nnz], { device: old.device, requiresGradient: true }).keep();
+    old.kernels.gather(old.buffer, from.buffer, values.buffer);
+    this.dispose();
+    this.#value = new SparseTensor(topology, values, this.denseGradient);
+  }
+
   /** Overwrites the values without changing shape or topology. */
   write(values: ArrayLike<number>): void {
     this.leaf.write(values);

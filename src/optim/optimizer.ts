@@ -18,18 +18,16 @@ export abstract class Optimizer {
     for (const parameter of parameters) if (parameter.leaf.gradient) this.update(parameter, this.#slots(parameter), context);
   }
 
-  /** Follows a new topology: value j comes from old position `from[j]`, or is new (state 0) where that is -1. */
-  remap(parameter: Parameter, from: Int32Array): void {
+  /** Follows a new topology: value j comes from old position `from[j]`, or is new (state 0) where that is -1 (i32). */
+  remap(parameter: Parameter, from: Tensor): void {
     const state = this.#state.get(parameter);
     if (!state) return;
-    const positions = Tensor.from(from, [from.length], { dtype: "i32" });
     const moved = state.map((old) => {
-      const tensor = Tensor.empty([from.length], { dtype: old.dtype, device: old.device }).keep();
-      old.kernels.gather(old.buffer, positions.buffer, tensor.buffer);
+      const tensor = Tensor.empty(from.shape, { dtype: old.dtype, device: old.device }).keep();
+      old.kernels.gather(old.buffer, from.buffer, tensor.buffer);
       old.dispose();
       return tensor;
     });
-    positions.dispose();
     this.#state.set(parameter, moved);
   }
 

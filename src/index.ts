@@ -1,0 +1,13 @@
+/** easting: train networks in which 99 to 99.99 % of the weights do not exist, with compute that only the rest costs. */
+export * from "./data/index.js";
+export * from "./east/index.js";
+export { EastingError } from "./errors.js";
+export * from "./models/index.js";
+export * from "./nn/index.js";
+export * from "./ops/index.js";
+export { Adam, type AdamOptions, clipFactor, type ClipMode, Optimizer, SGD, type SgdOptions } from "./optim/index.js";
+export * as schedules from "./optim/schedule.js";
+export * from "./sparse/index.js";
+export * from "./tensor/index.js";
+export * from "./train/index.js";
+export { version } from "./version.js";

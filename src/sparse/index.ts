@@ -1,0 +1,15 @@
+export { type Distribution, erdosRenyi, erdosRenyiKernel, type LayerShape, uniformDistribution } from "./distribution.js";
+export { dropAndGrow, type DropAndGrowOptions, scaledInterval } from "./drop-and-grow.js";
+export { type Liveness, liveFraction, liveness } from "./liveness.js";
+export {
+  type DropScore,
+  type GrowScore,
+  type Initialize,
+  randomTopology,
+  type SparseMethod,
+  type TopologyChange,
+} from "./method.js";
+export { dense, type MethodName, methods, rigl, set, staticRandom } from "./methods/index.js";
+export { cyclicDensity, type CyclicDensityOptions, dropFractionCosine } from "./schedule.js";
+export { changeTopology, type LayerChange } from "./topology.js";
+export { livenessOf, nnzOf, prunable, SparseTraining, type SparseTrainingOptions } from "./training.js";

@@ -1,0 +1,7 @@
+import { uniformDistribution } from "../distribution.js";
+import type { SparseMethod } from "../method.js";
+
+/** No sparsity: the baseline that every weight exists in. */
+export function dense(): SparseMethod {
+  return { name: "dense", distribution: uniformDistribution, initialize: () => [], plan: () => null };
+}

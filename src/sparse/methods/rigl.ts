@@ -1,0 +1,7 @@
+import { dropAndGrow, type DropAndGrowOptions } from "../drop-and-grow.js";
+import type { SparseMethod } from "../method.js";
+
+/** RigL (Evci et al., 2020) as run by in-time over-parameterization: drop by magnitude, grow where the gradient is largest. */
+export function rigl(options: DropAndGrowOptions): SparseMethod {
+  return dropAndGrow("rigl", "gradient", { updates: 22, longest: 4000 }, options);
+}

@@ -1,0 +1,96 @@
+import type { Parameter } from "../nn/index.js";
+import { scope, Tensor } from "../tensor/index.js";
+import type { Callback, TrainContext } from "../train/index.js";
+import { type Liveness, liveness } from "./liveness.js";
+import type { SparseMethod } from "./method.js";
+import { changeTopology } from "./topology.js";
+
+export interface SparseTrainingOptions {
+  /** Of topologies, growth and ties. */
+  readonly seed: number;
+  /** Over the stored prunable weights: with weight sharing higher than the network's own density. */
+  readonly density: number;
+  /** Prunable weights of the whole network, shared ones counted at each use: what density and sparsity refer to. */
+  readonly fullSize: number;
+}
+
+/** Trains a network sparse by a method: draws the first topology, then changes it when the method's plan says so. */
+export class SparseTraining implements Callback {
+  readonly name = "sparse";
+
+  constructor(
+    private readonly method: SparseMethod,
+    private readonly options: SparseTrainingOptions,
+  ) {}
+
+  /** Makes every prunable parameter sparse before its dense weight ever exists. */
+  onStart({ model }: TrainContext): void {
+    const parameters = prunable(model.parameters());
+    const { density, seed } = this.options;
+    const topologies = this.method.initialize(parameters, density, seed);
+    for (const [i, topology] of topologies.entries()) parameters[i].makeSparse(topology);
+  }
+
+  onStepStart(context: TrainContext, step: number): void {
+    const change = this.method.plan(step);
+    if (change?.grow !== "gradient") return;
+    const parameters = prunable(context.parameters());
+    const counts = this.method.distribution(parameters, change.density);
+    // Pruning alone needs no gradient of what is missing.
+    for (const [i, parameter] of parameters.entries())
+      parameter.denseGradient.wanted = change.dropFraction > 0 || counts[i] > parameter.nnz;
+  }
+
+  async onStepEnd({ optimizer, emit, ...context }: TrainContext, step: number): Promise<void> {
+    const change = this.method.plan(step);
+    if (!change) return;
+    const parameters = prunable(context.parameters());
+    const counts = this.method.distribution(parameters, change.density);
+    const changed = await changeTopology(parameters, { counts, change, seed: this.options.seed, step });
+    for (const { parameter, from } of changed) {
+      optimizer.remap(parameter, from);
+      from.dispose();
+    }
+    const dropped = changed.reduce((total, layer) => total + layer.dropped, 0);
+    const grown = changed.reduce((total, layer) => total + layer.grown, 0);
+    const nnz = nnzOf(parameters);
+    emit({ type: "topology", step, density: nnz / this.options.fullSize, nnz, dropped, grown });
+  }
+
+  report(context: TrainContext): Record<string, number> {
+    const nnz = nnzOf(prunable(context.parameters()));
+    return { nnz, density: nnz / this.options.fullSize };
+  }
+
+  reportEpoch({ model, imageShape }: TrainContext): Record<string, number> {
+    const { liveWeights, liveLogits } = livenessOf(model, imageShape);
+    return { liveWeights, liveLogits };
+  }
+
+  final(step: number): boolean {
+    return (this.method.finalAfter ?? 0) <= step;
+  }
+}
+
+/** Parameters that sparse methods act on; each weight that is shared counts once. */
+export function prunable(parameters: readonly Parameter[]): Parameter[] {
+  return parameters.filter((parameter) => parameter.prunable);
+}
+
+export function nnzOf(parameters: readonly Parameter[]): number {
+  return parameters.reduce((total, parameter) => total + parameter.nnz, 0);
+}
+
+/** Liveness of a network at its present topology and form, from a forward pass of one blank image. */
+export function livenessOf(model: TrainContext["model"], [c, h, w]: TrainContext["imageShape"]): Liveness {
+  const { training } = model;
+  model.eval();
+  try {
+    return scope(() => {
+      const image = Tensor.zeros([c, h, w, 1], { requiresGradient: true });
+      return liveness(model.forward(image), image);
+    });
+  } finally {
+    model.train(training);
+  }
+}

@@ -1,0 +1,40 @@
+import type { Module, Parameter } from "../nn/index.js";
+import type { Optimizer } from "../optim/index.js";
+import type { JsonObject, SectionData } from "./checkpoint.js";
+import type { TrainEvent } from "./events.js";
+
+/** What a callback may look at and change. */
+export interface TrainContext {
+  readonly model: Module;
+  readonly optimizer: Optimizer;
+  /** Trained parameters; read again after a callback replaces or retires some. */
+  parameters(): readonly Parameter[];
+  /** Steps of the whole run, and of one epoch. */
+  readonly steps: number;
+  readonly stepsPerEpoch: number;
+  readonly imageShape: readonly [number, number, number];
+  /** Adds an event to the run. */
+  emit(event: TrainEvent): void;
+}
+
+/**
+ * Something that takes part in training. `step` counts optimizer steps from 1. State must depend on nothing but the
+ * steps taken, and travels in the checkpoint, so that a resumed run equals an uninterrupted one.
+ */
+export interface Callback {
+  readonly name: string;
+  /** Before anything is trained or restored. */
+  onStart?(context: TrainContext): void | Promise<void>;
+  /** Before the forward pass of `step`. */
+  onStepStart?(context: TrainContext, step: number): void;
+  /** After the optimizer took `step`. */
+  onStepEnd?(context: TrainContext, step: number): void | Promise<void>;
+  /** Numbers for the step and epoch events, such as density or beta. */
+  report?(context: TrainContext): Record<string, number>;
+  /** Costlier numbers, for epoch events only. */
+  reportEpoch?(context: TrainContext): Record<string, number>;
+  /** False while the network is not yet what it will be (denser, dynamic): its accuracy does not count as best. */
+  final?(step: number): boolean;
+  state?(): { header?: JsonObject; sections?: ReadonlyMap<string, SectionData> };
+  load?(context: Pick<TrainContext, "model" | "optimizer">, header: JsonObject): void;
+}

@@ -1,0 +1,19 @@
+import type { Module } from "../nn/index.js";
+import { type Tensor, tape } from "../tensor/index.js";
+
+/** Where a forward pass first left the finite numbers: the name of the layer, and what it computed. */
+export function firstNonFinite(model: Module, loss: Tensor): string {
+  const names = new Map<Tensor, string>();
+  for (const [name, parameter] of model.namedParameters()) names.set(parameter.leaf, name);
+  for (const [tensor, name] of names) if (!isFinite(tensor)) return `${name} (the weights themselves)`;
+  let layer = "the input";
+  for (const node of tape(loss).reverse()) {
+    for (const input of node.inputs) layer = (input && names.get(input)) ?? layer;
+    if (!isFinite(node.output)) return `${layer} (output of ${node.name})`;
+  }
+  return "the loss";
+}
+
+function isFinite(tensor: Tensor): boolean {
+  return tensor.dataSync().every(Number.isFinite);
+}

@@ -1,0 +1,241 @@
+import type { ImageDataset } from "../data/index.js";
+import { Loader } from "../data/index.js";
+import { EastingError, expected } from "../errors.js";
+import type { Module } from "../nn/index.js";
+import { countCorrect, crossEntropy } from "../ops/index.js";
+import { clipFactor, type ClipMode, type Optimizer, type Schedule } from "../optim/index.js";
+import { backward, resolveDevice, scope, synchronize } from "../tensor/index.js";
+import type { Callback, TrainContext } from "./callback.js";
+import type { CheckpointContent, Json, JsonObject } from "./checkpoint.js";
+import { evaluate } from "./evaluate.js";
+import type { EpochEvent, TrainEvent } from "./events.js";
+import { firstNonFinite } from "./finite.js";
+import { collectState, restoreState } from "./state.js";
+
+export interface FitOptions {
+  readonly epochs: number;
+  /** Images per step. */
+  readonly batch: number;
+  /** Of data order and augmentation. */
+  readonly seed: number;
+  readonly optimizer: Optimizer;
+  /** Learning rate before step s + 1, as a function of the s steps taken. */
+  readonly learningRate: Schedule;
+  readonly labelSmoothing?: number;
+  readonly clip?: { readonly mode: ClipMode; readonly maximum: number };
+  readonly callbacks?: readonly Callback[];
+  /** Stop after this step, as if interrupted. */
+  readonly stopAfter?: number;
+  readonly signal?: AbortSignal;
+  /** Saves the state at epoch ends and when interrupted; `fit` goes on from `resume` if that is given. */
+  readonly save?: (checkpoint: Checkpoint) => Promise<string>;
+  /** Steps between further checkpoints; none by default. */
+  readonly saveEvery?: number;
+  readonly resume?: CheckpointContent | null;
+  /** Goes into every checkpoint: what is needed to build the network again. */
+  readonly description?: JsonObject;
+}
+
+export interface Checkpoint {
+  readonly step: number;
+  /** Best validation accuracy so far at final density and form. */
+  readonly best: boolean;
+  readonly content: CheckpointContent;
+}
+
+/** What a run knows besides its network: part of the checkpoint. */
+interface Progress {
+  step: number;
+  lossSum: number;
+  correct: number;
+  images: number;
+  bestValidation: number | null;
+  bestTest: number | null;
+}
+
+/** Thrown when loss or gradients stop being numbers; the last checkpoint is intact. */
+export class NotFiniteError extends EastingError {
+  constructor(step: number, loss: number, layer: string) {
+    super(
+      "EASTING_NOT_FINITE",
+      `training: expected a finite loss at step ${step}, got ${loss}, first in ${layer}`,
+      "lower the learning rate or clip gradients",
+    );
+  }
+}
+
+/**
+ * Trains `model` on `data` and yields what happens. The event loop stays free while a step computes; breaking out of
+ * the loop stops training after the current step. Same seed, same machine kind: same bits, for any number of threads
+ * and across stop and resume.
+ */
+export async function* fit(model: Module, data: ImageDataset, options: FitOptions): AsyncGenerator<TrainEvent> {
+  const { epochs, batch, seed, optimizer, callbacks = [], signal, save } = options;
+  if (!Number.isInteger(epochs) || epochs < 1) throw expected("epochs", "a whole number of at least 1", epochs);
+  const { reason } = resolveDevice();
+  const loader = new Loader(data, batch, seed);
+  const { stepsPerEpoch } = loader;
+  const steps = epochs * stepsPerEpoch;
+  let emitted: TrainEvent[] = [];
+  const context: TrainContext = {
+    model,
+    optimizer,
+    parameters: () => model.parameters(),
+    steps,
+    stepsPerEpoch,
+    imageShape: data.shape,
+    emit: (event) => void emitted.push(event),
+  };
+  const drain = () => emitted.splice(0);
+  const progress: Progress = { step: 0, lossSum: 0, correct: 0, images: 0, bestValidation: null, bestTest: null };
+
+  const checkpoint = async function* (best: boolean): AsyncGenerator<TrainEvent> {
+    if (!save) return;
+    const content = gather(model, optimizer, callbacks, progress, options.description);
+    const path = await save({ step: progress.step, best, content });
+    yield { type: "checkpoint", step: progress.step, path, best };
+  };
+
+  try {
+    for (const callback of callbacks) await callback.onStart?.(context);
+    if (options.resume) {
+      restoreRun(model, optimizer, callbacks, options.resume);
+      Object.assign(progress, options.resume.header.progress);
+    }
+    yield { type: "start", step: progress.step, steps, stepsPerEpoch, epochs, device: reason };
+    yield* drain();
+    const started = { at: performance.now(), step: progress.step };
+    let epochStart = performance.now();
+    let epochFrom = progress.step;
+    let savedAt = -1;
+    model.train();
+
+    while (progress.step < steps) {
+      const step = progress.step + 1;
+      const epoch = Math.ceil(step / stepsPerEpoch);
+      const learningRate = options.learningRate(progress.step);
+      for (const callback of callbacks) callback.onStepStart?.(context, step);
+      const result = await trainStep(model, loader, context, options, { step, epoch, learningRate });
+      for (const callback of callbacks) await callback.onStepEnd?.(context, step);
+      for (const parameter of context.parameters()) parameter.denseGradient.clear();
+      progress.step = step;
+      progress.lossSum += result.loss * result.count;
+      progress.correct += result.correct;
+      progress.images += result.count;
+      const reported = Object.assign({}, ...callbacks.map((callback) => callback.report?.(context)));
+      const accuracy = result.correct / result.count;
+      yield { type: "step", step, epoch, loss: result.loss, accuracy, learningRate, ...reported };
+      yield* drain();
+
+      if (step % stepsPerEpoch === 0) {
+        const seconds = (performance.now() - epochStart) / 1000;
+        const trained = (step - epochFrom) * batch;
+        const validation = data.validation.count > 0 ? await evaluate(model, loader, "validation") : null;
+        const final = callbacks.every((callback) => callback.final?.(step) ?? true);
+        const better = final && validation !== null && validation.accuracy > (progress.bestValidation ?? -1);
+        if (better) {
+          progress.bestValidation = validation.accuracy;
+          progress.bestTest = (await evaluate(model, loader, "test")).accuracy;
+        }
+        const event: EpochEvent = {
+          type: "epoch",
+          step,
+          epoch,
+          trainLoss: progress.lossSum / progress.images,
+          trainAccuracy: progress.correct / progress.images,
+          validationLoss: validation?.loss ?? null,
+          validationAccuracy: validation?.accuracy ?? null,
+          learningRate,
+          ...reported,
+          ...Object.assign({}, ...callbacks.map((callback) => callback.reportEpoch?.(context))),
+          seconds,
+          imagesPerSecond: trained / seconds,
+        };
+        Object.assign(progress, { lossSum: 0, correct: 0, images: 0 });
+        yield event;
+        yield* checkpoint(better);
+        savedAt = step;
+        epochStart = performance.now();
+        epochFrom = step;
+      } else if (options.saveEvery && step % options.saveEvery === 0) {
+        yield* checkpoint(false);
+        savedAt = step;
+      }
+      if (step < steps && (signal?.aborted || step === options.stopAfter)) {
+        if (savedAt !== step) yield* checkpoint(false);
+        yield { type: "interrupted", step, path: null };
+        return;
+      }
+    }
+
+    const seconds = (performance.now() - started.at) / 1000;
+    const test = await evaluate(model, loader, "test");
+    const reported = Object.assign({}, ...callbacks.map((callback) => callback.report?.(context)));
+    const imagesPerSecond = ((progress.step - started.step) * batch) / seconds;
+    const { bestTest: bestAccuracy } = progress;
+    const { accuracy: testAccuracy, loss: testLoss } = test;
+    yield { type: "end", step: steps, testAccuracy, testLoss, bestAccuracy, ...reported, seconds, imagesPerSecond };
+  } finally {
+    loader.dispose();
+    await synchronize().catch(() => {});
+  }
+}
+
+async function trainStep(
+  model: Module,
+  loader: Loader,
+  context: TrainContext,
+  options: FitOptions,
+  { step, epoch, learningRate }: { step: number; epoch: number; learningRate: number },
+): Promise<{ loss: number; correct: number; count: number }> {
+  const { optimizer, labelSmoothing = 0, clip = { mode: "off", maximum: 1 } } = options;
+  const batch = await loader.train(epoch, (step - 1) % loader.stepsPerEpoch);
+  const parameters = context.parameters();
+  const results = scope(() => {
+    if (clip.mode === "dense") for (const { sparse, denseGradient } of parameters) denseGradient.wanted ||= sparse !== null;
+    const logits = model.forward(batch.images);
+    const loss = crossEntropy(logits, batch.labels, { labelSmoothing });
+    backward(loss);
+    const gradientScale = clip.mode === "off" ? null : clipFactor(parameters, clip.maximum, clip.mode);
+    optimizer.step(parameters, { learningRate, step, gradientScale });
+    return [loss, countCorrect(logits, batch.labels)] as const;
+  });
+  await synchronize();
+  const [loss, correct] = results.map((tensor) => tensor.item());
+  if (!Number.isFinite(loss)) {
+    const layer = scope(() => firstNonFinite(model, crossEntropy(model.forward(batch.images), batch.labels)));
+    throw new NotFiniteError(step, loss, layer);
+  }
+  for (const tensor of [...results, batch.images, batch.labels]) tensor.dispose();
+  for (const parameter of parameters) parameter.clearGradient();
+  return { loss, correct, count: batch.count };
+}
+
+function gather(
+  model: Module,
+  optimizer: Optimizer,
+  callbacks: readonly Callback[],
+  progress: Progress,
+  description: JsonObject | undefined,
+): CheckpointContent {
+  const sections = collectState(model, optimizer);
+  const headers: Record<string, Json> = {};
+  for (const { name, state } of callbacks.map((callback) => ({ name: callback.name, state: callback.state?.() }))) {
+    if (state?.header) headers[name] = state.header;
+    for (const [section, data] of state?.sections ?? []) sections.set(`callback/${name}/${section}`, data);
+  }
+  return { header: { ...description, progress: { ...progress }, callbacks: headers }, sections };
+}
+
+/** Brings a network, its optimizer and callbacks to where a checkpoint left them. */
+export function restoreRun(
+  model: Module,
+  optimizer: Optimizer,
+  callbacks: readonly Callback[],
+  content: CheckpointContent,
+): void {
+  const headers = (content.header.callbacks ?? {}) as JsonObject;
+  for (const callback of callbacks)
+    callback.load?.({ model, optimizer }, (headers[callback.name] ?? {}) as JsonObject);
+  restoreState(model, optimizer, content);
+}

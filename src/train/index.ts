@@ -1,0 +1,16 @@
+export type { Callback, TrainContext } from "./callback.js";
+export { type CheckpointContent, type Json, type JsonObject, readCheckpoint } from "./checkpoint.js";
+export { type Evaluation, evaluate } from "./evaluate.js";
+export type { EndEvent, EpochEvent, TrainEvent } from "./events.js";
+export { type Checkpoint, fit, type FitOptions, NotFiniteError, restoreRun } from "./fit.js";
+export { recordRun, type RecordOptions, type RunHooks } from "./record.js";
+export {
+  createRun,
+  latestCheckpoint,
+  resolveCheckpoint,
+  saveCheckpoint,
+  writeReceipt,
+  writeResult,
+} from "./run-folder.js";
+export { EventLog, readEvents } from "./run-log.js";
+export { collectState, restoreState } from "./state.js";
