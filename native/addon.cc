@@ -62,15 +62,24 @@ struct Environment {
 
 Environment& environment(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
-Device device_from(const Napi::Value& value) {
-  return Argument<std::int32_t>::from(value) == 1 ? Device::cuda : Device::cpu;
-}
+#ifdef EASTING_CUDA
+constexpr std::int64_t last_device = 1;
+#else
+constexpr std::int64_t last_device = 0;
+#endif
+constexpr std::int64_t most_bytes = std::int64_t{1} << 53;  // what a JavaScript number counts exactly
+
+Device device_from(const Napi::Value& value) { return static_cast<Device>(whole_from(value, 0, last_device)); }
+
+std::size_t offset_from(const Napi::Value& value) { return static_cast<std::size_t>(whole_from(value, 0, most_bytes)); }
 
 Napi::Value alloc(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
-    const auto type = static_cast<Type>(Argument<std::int32_t>::from(info[1]));
-    const auto size = static_cast<std::int64_t>(Argument<double>::from(info[2]));
-    return Napi::Number::New(info.Env(), environment(info.Env()).buffers.add(device_from(info[0]), type, size));
+    const Device device = device_from(info[0]);
+    const auto type = static_cast<Type>(whole_from(info[1], 0, 3));
+    if (Argument<double>::from(info[2]) > static_cast<double>(most_bytes / 8)) throw std::bad_alloc();
+    const std::int64_t size = whole_from(info[2], 0, most_bytes / 8);
+    return Napi::Number::New(info.Env(), environment(info.Env()).buffers.add(device, type, size));
   });
 }
 
@@ -103,7 +112,7 @@ Napi::Value upload(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
     Buffer& buffer = environment(info.Env()).buffers.find(Argument<double>::from(info[0]));
     const HostBytes host = host_bytes(info[1]);
-    std::byte* target = buffer_bytes(buffer, static_cast<std::size_t>(Argument<double>::from(info[2])), host.size);
+    std::byte* target = buffer_bytes(buffer, offset_from(info[2]), host.size);
     auto copy = std::make_shared<std::vector<std::byte>>(host.data, host.data + host.size);
     const Device device = buffer.device;
     enqueue([copy, target, device] {
@@ -122,7 +131,7 @@ Napi::Value download(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
     Buffer& buffer = environment(info.Env()).buffers.find(Argument<double>::from(info[0]));
     const HostBytes host = host_bytes(info[1]);
-    const std::byte* source = buffer_bytes(buffer, static_cast<std::size_t>(Argument<double>::from(info[2])), host.size);
+    const std::byte* source = buffer_bytes(buffer, offset_from(info[2]), host.size);
     synchronize();
 #ifdef EASTING_CUDA
     if (buffer.device == Device::cuda) {
@@ -138,6 +147,7 @@ Napi::Value download(const Napi::CallbackInfo& info) {
 // finished(callback): callback(error message or "") on the JavaScript thread once all work queued so far is done.
 Napi::Value finished(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
+    if (!info[0].IsFunction()) throw std::invalid_argument("finished: expected a function to call");
     auto resolver = Napi::ThreadSafeFunction::New(info.Env(), info[0].As<Napi::Function>(), "easting", 0, 1);
     when_finished([resolver](std::string error) mutable {
       resolver.BlockingCall([error](Napi::Env env, Napi::Function callback) {
@@ -161,6 +171,7 @@ Napi::Value random_words(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
     const RandomKey key = Argument<RandomKey>::from(info[0]);
     const HostBytes out = host_bytes(info[2]);
+    if (out.size % 4 != 0) throw std::invalid_argument("randomBits: expected room for whole words");
     auto* words = reinterpret_cast<std::uint32_t*>(out.data);
     const std::size_t n = out.size / 4;
     if (info[1].IsNull()) {
@@ -199,7 +210,7 @@ Napi::Value trim_memory(const Napi::CallbackInfo& info) {
 
 Napi::Value threads(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
-    if (info[0].IsNumber()) set_thread_count(Argument<std::int32_t>::from(info[0]));
+    if (!info[0].IsUndefined()) set_thread_count(static_cast<int>(whole_from(info[0], 1, 1024)));
     return Napi::Number::New(info.Env(), thread_count());
   });
 }

@@ -2,7 +2,9 @@
 #pragma once
 #include <napi.h>
 
+#include <cmath>
 #include <functional>
+#include <limits>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -107,11 +109,23 @@ struct Argument<double> {
     return value.As<Napi::Number>().DoubleValue();
   }
 };
+
+// A whole number in [low, high]; the comparison also refuses NaN.
+inline std::int64_t whole_from(const Napi::Value& value, std::int64_t low, std::int64_t high) {
+  const double number = Argument<double>::from(value);
+  if (!(number >= static_cast<double>(low) && number <= static_cast<double>(high)) || number != std::trunc(number))
+    throw std::invalid_argument("kernel: expected a whole number from " + std::to_string(low) + " to " +
+                                std::to_string(high));
+  return static_cast<std::int64_t>(number);
+}
+template <class Number>
+Number whole_from(const Napi::Value& value) {
+  return static_cast<Number>(whole_from(value, std::numeric_limits<Number>::min(), std::numeric_limits<Number>::max()));
+}
+
 template <>
 struct Argument<std::int32_t> {
-  static std::int32_t from(const Napi::Value& value) {
-    return static_cast<std::int32_t>(Argument<double>::from(value));
-  }
+  static std::int32_t from(const Napi::Value& value) { return whole_from<std::int32_t>(value); }
 };
 template <>
 struct Argument<bool> {
@@ -126,14 +140,15 @@ void numbers_from(const Napi::Value& value, Number (&numbers)[n]) {
   if (!value.IsArray() || value.As<Napi::Array>().Length() != n)
     throw std::invalid_argument("kernel: expected an array of " + std::to_string(n) + " numbers");
   const auto array = value.As<Napi::Array>();
-  for (std::size_t i = 0; i < n; ++i)
-    numbers[i] = static_cast<Number>(static_cast<std::int64_t>(Argument<double>::from(array.Get(i))));
+  for (std::size_t i = 0; i < n; ++i) numbers[i] = whole_from<Number>(array.Get(i));
 }
 template <>
 struct Argument<ConvShape> {
   static ConvShape from(const Napi::Value& value) {
     std::int32_t d[9];
     numbers_from(value, d);
+    for (int i = 0; i < 9; ++i)
+      if (d[i] < (i < 8 ? 1 : 0)) throw std::invalid_argument("kernel: expected a shape whose extents and stride are at least 1");
     return {d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8]};
   }
 };
