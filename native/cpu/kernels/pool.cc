@@ -1,0 +1,100 @@
+#include "../../kernels.h"
+#include "../vector.h"
+
+#include <cmath>
+
+#include "../period.h"
+
+namespace easting::EASTING_VARIANT {
+
+void average_pool_forward(In<Real> x, std::int32_t channels, std::int32_t batch, Out<Real> y) {
+  const std::int64_t plane = x.size / channels, length = row_length(batch, plane);
+  parallel_for(channels, x.size >= parallel_threshold, [=](std::int64_t channel) {
+    double* total = static_cast<double*>(scratch(0, batch * sizeof(double)));
+    Real* part = static_cast<Real*>(scratch(1, length * sizeof(Real)));
+    for (std::int64_t j = 0; j < batch; ++j) total[j] = 0;
+    const std::int64_t end = (channel + 1) * plane;
+    for (std::int64_t begin = channel * plane; begin < end; begin += rows_per_fold * length) {
+      const std::int64_t stop = begin + rows_per_fold * length < end ? begin + rows_per_fold * length : end;
+      for (std::int64_t j = 0; j < length; ++j) part[j] = 0;
+      for (std::int64_t i = begin; i < stop; i += length) {
+        const std::int64_t count = i + length < stop ? length : stop - i;
+        const Real* row = x.data + i;
+#pragma GCC ivdep
+        for (std::int64_t j = 0; j < count; ++j) part[j] += row[j];
+      }
+      fold(part, batch, length, total);
+    }
+    const double pixels = static_cast<double>(plane / batch);
+    for (std::int64_t j = 0; j < batch; ++j) y[channel * batch + j] = static_cast<Real>(total[j] / pixels);
+  });
+}
+
+void average_pool_backward(In<Real> dy, std::int32_t channels, std::int32_t batch, Out<Real> dx, bool accumulate) {
+  const std::int64_t plane = dx.size / channels, length = row_length(batch, plane);
+  parallel_for(channels, dx.size >= parallel_threshold, [=](std::int64_t channel) {
+    Real* row = static_cast<Real*>(scratch(0, length * sizeof(Real)));
+    const Real pixels = static_cast<Real>(plane / batch);
+    for (std::int64_t j = 0; j < batch; ++j) row[j] = dy[channel * batch + j] / pixels;
+    repeat(row, batch, length);
+    const std::int64_t end = (channel + 1) * plane;
+    for (std::int64_t i = channel * plane; i < end; i += length) {
+      const std::int64_t count = i + length < end ? length : end - i;
+      Real* to = dx.data + i;
+      if (accumulate) {
+#pragma GCC ivdep
+        for (std::int64_t j = 0; j < count; ++j) to[j] += row[j];
+      } else {
+#pragma GCC ivdep
+        for (std::int64_t j = 0; j < count; ++j) to[j] = row[j];
+      }
+    }
+  });
+}
+
+// `winner` is the input pixel hi * w + wi that gave each output, the first of equals; a NaN wins, as in PyTorch. A
+// window that lies in the padding altogether gives -infinity and winner -1.
+void max_pool_forward(In<Real> x, ConvShape shape, Out<Real> y, Out<std::int32_t> winner) {
+  const std::int64_t n = shape.n, out_w = shape.out_w();
+  parallel_for(std::int64_t{shape.c} * shape.out_h(), y.size * shape.taps() >= parallel_threshold,
+               [=](std::int64_t task) {
+    const std::int64_t channel = task / shape.out_h(), ho = task % shape.out_h();
+    const Real* plane = x.data + channel * shape.in_plane();
+    for (std::int64_t wo = 0; wo < out_w; ++wo) {
+      Real* best = y.data + (task * out_w + wo) * n;
+      std::int32_t* won = winner.data + (task * out_w + wo) * n;
+      for (std::int64_t j = 0; j < n; ++j) best[j] = -static_cast<Real>(INFINITY);
+      for (std::int64_t j = 0; j < n; ++j) won[j] = -1;
+      for (std::int32_t tap = 0; tap < shape.taps(); ++tap) {
+        const std::int64_t hi = ho * shape.stride - shape.padding + tap / shape.kw;
+        const std::int64_t wi = wo * shape.stride - shape.padding + tap % shape.kw;
+        if (hi < 0 || hi >= shape.h || wi < 0 || wi >= shape.w) continue;
+        const std::int32_t pixel = static_cast<std::int32_t>(hi * shape.w + wi);
+        const Real* run = plane + pixel * n;
+#pragma GCC ivdep
+        for (std::int64_t j = 0; j < n; ++j) {
+          const Real v = run[j];
+          const bool better = v > best[j] || v != v || won[j] < 0;
+          best[j] = better ? v : best[j];
+          won[j] = better ? pixel : won[j];
+        }
+      }
+    }
+  });
+}
+
+void max_pool_backward(In<Real> dy, In<std::int32_t> winner, ConvShape shape, Out<Real> dx, bool accumulate) {
+  const std::int64_t n = shape.n, in_plane = shape.in_plane(), out_plane = shape.out_plane();
+  parallel_for(shape.c, dx.size >= parallel_threshold, [=](std::int64_t channel) {
+    Real* plane = dx.data + channel * in_plane;
+    if (!accumulate)
+      for (std::int64_t i = 0; i < in_plane; ++i) plane[i] = 0;
+    const std::int32_t* won = winner.data + channel * out_plane;
+    const Real* from = dy.data + channel * out_plane;
+    for (std::int64_t i = 0; i < out_plane; i += n)
+      for (std::int64_t j = 0; j < n; ++j)
+        if (won[i + j] >= 0) plane[won[i + j] * n + j] += from[i + j];
+  });
+}
+
+}  // namespace easting::EASTING_VARIANT

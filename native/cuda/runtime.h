@@ -1,0 +1,33 @@
+// The CUDA side as addon.cc and memory.cc see it: plain C++, no CUDA header. One device, the default stream, so that
+// work and copies run in the order in which they were queued.
+#pragma once
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "../types.h"
+
+namespace easting::cuda {
+
+struct Status {
+  std::string reason;                // why no device can be used; empty if one can
+  std::vector<std::string> devices;  // names
+};
+// Looks once and remembers.
+const Status& status();
+
+// Throws std::bad_alloc when the device's memory is used up.
+void* allocate(std::size_t bytes);
+void release(void* block);
+// Return once the host memory may be reused or holds the data.
+void upload(void* device, const void* host, std::size_t bytes);
+void download(void* host, const void* device, std::size_t bytes);
+
+}  // namespace easting::cuda
+
+namespace easting::cuda_f32 {
+using Real = float;
+#define KERNEL(name, arguments) void name arguments;
+#include "../elementwise.def"
+#undef KERNEL
+}  // namespace easting::cuda_f32
