@@ -1,7 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { EastingError } from "../errors.js";
+import { EastingError, nearest } from "../errors.js";
 import { type CifarKind, type CifarOptions, openCifar, recogniseCifar } from "./cifar.js";
 import type { ImageDataset } from "./dataset.js";
 import { digitsDataset } from "./digits.js";
@@ -38,22 +38,8 @@ async function openNamedCifar(kind: CifarKind, options: OpenOptions): Promise<Im
   return openCifar(kind, own, options); // downloads, or says what is missing
 }
 
-/** Number of single-letter edits that turn `a` into `b`. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length];
-}
-
 function unknown(name: string): EastingError {
-  const plain = name.toLowerCase().replace(/[-_ ]/g, "");
-  const near = datasetNames.find((known) => distance(plain, known) <= 2);
+  const near = nearest(name, datasetNames);
   const names = datasetNames.map((known) => `"${known}"`).join(", ");
   return new EastingError(
     "EASTING_DATA_UNKNOWN",

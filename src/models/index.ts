@@ -1,4 +1,4 @@
-import { expected } from "../errors.js";
+import { expected, nearest } from "../errors.js";
 import type { Module } from "../nn/index.js";
 import * as resnet from "./resnet.js";
 
@@ -23,6 +23,10 @@ export const modelNames = Object.keys(models) as ModelName[];
 /** Builds a network by name; its weights take memory only when first used. */
 export function buildModel(name: string, options: resnet.NetworkOptions): Module {
   const build = models[name as ModelName];
-  if (!build) throw expected("model", `one of ${modelNames.join(", ")}`, name, undefined, "EASTING_UNKNOWN_MODEL");
+  if (!build) {
+    const near = nearest(name, modelNames);
+    const hint = near && `did you mean ${near}?`;
+    throw expected("model", `one of ${modelNames.join(", ")}`, name, hint, "EASTING_UNKNOWN_MODEL");
+  }
   return build(options);
 }
