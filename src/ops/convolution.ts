@@ -1,7 +1,7 @@
 import { expected } from "../errors.js";
 import type { ConvShape } from "../native.js";
-import { type DenseGradient, defineOp, SparseTensor, Tensor, type Topology } from "../tensor/index.js";
-import { like, reshape } from "./elementwise.js";
+import { type DenseGradient, defineOp, SparseTensor, type Tensor, type Topology } from "../tensor/index.js";
+import { like, notEmpty, reshape } from "./elementwise.js";
 
 export interface ConvOptions {
   /** 1 by default. */
@@ -97,6 +97,7 @@ export function conv2d(x: Tensor, weight: Tensor | SparseTensor, options: ConvOp
       `x [c, h, w, n] and weight [o, c, kh, kw] with the same c`,
       `[${x.shape.join(", ")}] and [${weight.shape.join(", ")}]`,
     );
+  notEmpty("conv2d", x, weight);
   if (!Number.isInteger(stride) || stride < 1) throw expected("conv2d", "a stride of at least 1", stride);
   if (!Number.isInteger(padding) || padding < 0) throw expected("conv2d", "a padding of at least 0", padding);
   const shape: ConvShape = [c, h, w, n, o, kh, kw, stride, padding];
@@ -136,6 +137,8 @@ export function linear(x: Tensor, weight: Tensor | SparseTensor, bias: Tensor | 
       "x [i, n] and weight [o, i] with the same i",
       `[${x.shape.join(", ")}] and [${weight.shape.join(", ")}]`,
     );
+  notEmpty("linear", x, weight);
+  if (bias && bias.size !== o) throw expected("linear", `a bias of ${o}`, bias.size);
   const pixels = reshape(x, [i, 1, 1, n]);
   const shape: ConvShape = [i, 1, 1, n, o, 1, 1, 1, 0];
   const y =

@@ -1,6 +1,6 @@
 import { expected } from "../errors.js";
 import { defineOp, type Tensor } from "../tensor/index.js";
-import { like } from "./elementwise.js";
+import { like, notEmpty } from "./elementwise.js";
 
 export interface DyReluOptions {
   /** 1: fully dynamic; 0: a plain ReLU. */
@@ -35,6 +35,7 @@ export function dyrelu(x: Tensor, u: Tensor, options: DyReluOptions): Tensor {
   const [c, , , n] = x.shape;
   if (x.shape.length !== 4 || u.shape.length !== 2 || u.shape[0] !== 4 * c || u.shape[1] !== n)
     throw expected("dyrelu", `x [c, h, w, n] and u [4c, n]`, `[${x.shape.join(", ")}] and [${u.shape.join(", ")}]`);
+  notEmpty("dyrelu", x);
   if (!(options.beta >= 0 && options.beta <= 1)) throw expected("dyrelu", "beta from 0 to 1", options.beta);
   return dyreluOp([x, u], { blend: "coefficients", ...options });
 }

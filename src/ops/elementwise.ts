@@ -4,6 +4,12 @@ import { defineOp, sizeOf, Tensor } from "../tensor/index.js";
 export const like = (x: Tensor, shape: readonly number[] = x.shape) =>
   Tensor.empty(shape, { dtype: x.dtype, device: x.device });
 
+/** For ops whose kernels divide by the extents. */
+export function notEmpty(where: string, ...tensors: readonly { readonly shape: readonly number[] }[]): void {
+  for (const { shape } of tensors)
+    if (sizeOf(shape) === 0) throw expected(where, "tensors with elements", `shape [${shape.join(", ")}]`);
+}
+
 function sameShape(where: string, a: Tensor, b: Tensor): void {
   if (a.shape.length !== b.shape.length || a.shape.some((extent, i) => extent !== b.shape[i]))
     throw expected(where, `two tensors of shape [${a.shape.join(", ")}]`, `[${b.shape.join(", ")}]`);

@@ -1,6 +1,6 @@
 import { expected } from "../errors.js";
 import { defineOp, Tensor } from "../tensor/index.js";
-import { like } from "./elementwise.js";
+import { like, notEmpty } from "./elementwise.js";
 
 const crossEntropyOp = defineOp<[Tensor, Tensor], number, Tensor>("crossEntropy", {
   forward([logits, labels], smoothing) {
@@ -17,14 +17,19 @@ const crossEntropyOp = defineOp<[Tensor, Tensor], number, Tensor>("crossEntropy"
   },
 });
 
+function matching(where: string, logits: Tensor, labels: Tensor): void {
+  if (logits.shape.length !== 2 || labels.size !== logits.shape[1])
+    throw expected(where, "logits [classes, n] and n labels", `[${logits.shape.join(", ")}] and ${labels.size}`);
+  notEmpty(where, logits);
+}
+
 /**
  * Mean over images of the softmax cross-entropy of `logits [classes, n]` with `labels [n]` (i32), in nats. With label
  * smoothing s the target is 1 − s on the label plus s / classes on every class (Szegedy et al., 2016).
  */
 export function crossEntropy(logits: Tensor, labels: Tensor, options: { labelSmoothing?: number } = {}): Tensor {
   const { labelSmoothing = 0 } = options;
-  if (logits.shape.length !== 2 || labels.size !== logits.shape[1])
-    throw expected("crossEntropy", "logits [classes, n] and n labels", `[${logits.shape.join(", ")}] and ${labels.size}`);
+  matching("crossEntropy", logits, labels);
   if (!(labelSmoothing >= 0 && labelSmoothing < 1))
     throw expected("crossEntropy", "label smoothing from 0 to below 1", labelSmoothing);
   return crossEntropyOp([logits, labels], labelSmoothing);
@@ -32,6 +37,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: { labelSmo
 
 /** How many images have their label among the `top` largest logits; shape [1], i32. Ties go to the lower class. */
 export function countCorrect(logits: Tensor, labels: Tensor, top = 1): Tensor {
+  matching("countCorrect", logits, labels);
   const correct = Tensor.empty([1], { dtype: "i32", device: logits.device });
   logits.kernels.count_correct(logits.buffer, labels.buffer, logits.shape[0], top, correct.buffer);
   return correct;

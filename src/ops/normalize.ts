@@ -1,6 +1,6 @@
 import { expected } from "../errors.js";
 import { defineOp, Tensor } from "../tensor/index.js";
-import { like } from "./elementwise.js";
+import { like, notEmpty } from "./elementwise.js";
 
 export interface BatchNormOptions {
   /** Running mean and variance, `[c]`: updated in training, used in evaluation. */
@@ -60,6 +60,7 @@ const batchNormOp = defineOp<
  * an `add` and a `relu` that follow directly are computed in the same pass.
  */
 export function batchNorm(x: Tensor, weight: Tensor, bias: Tensor, options: BatchNormOptions): Tensor {
+  notEmpty("batchNorm", x);
   const c = x.shape[0];
   for (const tensor of [weight, bias, options.runningMean, options.runningVariance])
     if (tensor.size !== c) throw expected("batchNorm", `${c} numbers per parameter for ${c} channels`, tensor.size);

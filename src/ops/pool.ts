@@ -1,7 +1,7 @@
 import { expected } from "../errors.js";
 import type { ConvShape } from "../native.js";
 import { defineOp, Tensor } from "../tensor/index.js";
-import { like } from "./elementwise.js";
+import { like, notEmpty } from "./elementwise.js";
 
 const averagePoolOp = defineOp<[Tensor], null, null>("globalAveragePool", {
   forward([x]) {
@@ -20,6 +20,7 @@ const averagePoolOp = defineOp<[Tensor], null, null>("globalAveragePool", {
 /** Mean over the pixels of each channel and image: `[c, h, w, n]` → `[c, n]`. */
 export function globalAveragePool(x: Tensor): Tensor {
   if (x.shape.length !== 4) throw expected("globalAveragePool", "x [c, h, w, n]", `[${x.shape.join(", ")}]`);
+  notEmpty("globalAveragePool", x);
   return averagePoolOp([x], null);
 }
 
@@ -43,6 +44,12 @@ export function maxPool(x: Tensor, options: { kernel: number; stride?: number; p
   const { kernel, stride = kernel, padding = 0 } = options;
   const [c, h, w, n] = x.shape;
   if (x.shape.length !== 4) throw expected("maxPool", "x [c, h, w, n]", `[${x.shape.join(", ")}]`);
-  if (padding * 2 > kernel) throw expected("maxPool", "padding of at most half the kernel", padding);
+  notEmpty("maxPool", x);
+  if (![kernel, stride].every((extent) => Number.isInteger(extent) && extent >= 1))
+    throw expected("maxPool", "a kernel and a stride of at least 1", `${kernel} and ${stride}`);
+  if (!Number.isInteger(padding) || padding < 0 || padding * 2 > kernel)
+    throw expected("maxPool", "a padding from 0 to half the kernel", padding);
+  if (Math.min(h, w) + 2 * padding < kernel)
+    throw expected("maxPool", `an image of at least ${kernel} × ${kernel} after padding`, `${h} × ${w}`);
   return maxPoolOp([x], [c, h, w, n, c, kernel, kernel, stride, padding]);
 }

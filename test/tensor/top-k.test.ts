@@ -78,6 +78,11 @@ describe("top_k", () => {
     ).toEqual([]);
   });
 
+  it("marks places that nothing is left for with -1", () => {
+    expect(topK(Float32Array.of(3, 1, 2), Int32Array.of(0), 4)).toEqual([1, 2, -1, -1]);
+    expect(topK(new Float32Array(0), null, 2)).toEqual([-1, -1]);
+  });
+
   it.each([0, 0.5, -0.5])("spreads over all places when every score is %d", (score) => {
     const scores = new Float32Array(4000).fill(score);
     const found = topK(scores, null, 400);
