@@ -1,5 +1,11 @@
-export { type Distribution, erdosRenyi, erdosRenyiKernel, type LayerShape, uniformDistribution } from "./distribution.js";
-export { dropAndGrow, type DropAndGrowOptions, scaledInterval } from "./drop-and-grow.js";
+export {
+  type Distribution,
+  erdosRenyi,
+  erdosRenyiKernel,
+  type LayerShape,
+  uniformDistribution,
+} from "./distribution.js";
+export { type DropAndGrowOptions, dropAndGrow, scaledInterval } from "./drop-and-grow.js";
 export { type Liveness, liveFraction, liveness } from "./liveness.js";
 export {
   type DropScore,
@@ -10,6 +16,7 @@ export {
   type TopologyChange,
 } from "./method.js";
 export { dense, type MethodName, methods, rigl, set, staticRandom } from "./methods/index.js";
-export { cyclicDensity, type CyclicDensityOptions, dropFractionCosine } from "./schedule.js";
+export { type CyclicDensityOptions, cyclicDensity, dropFractionCosine } from "./schedule.js";
+export { type LayerSummary, type NetworkSummary, summarize } from "./summary.js";
 export { changeTopology, type LayerChange } from "./topology.js";
 export { livenessOf, nnzOf, prunable, SparseTraining, type SparseTrainingOptions } from "./training.js";

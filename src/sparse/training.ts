@@ -63,8 +63,9 @@ export class SparseTraining implements Callback {
   }
 
   reportEpoch({ model, imageShape }: TrainContext): Record<string, number> {
-    const { liveWeights, liveLogits } = livenessOf(model, imageShape);
-    return { liveWeights, liveLogits };
+    const { liveWeights, liveLogits, layers } = livenessOf(model, imageShape);
+    const deadLayers = [...layers.values()].filter(({ live }) => live === 0).length;
+    return { liveWeights, liveLogits, deadLayers };
   }
 
   final(step: number): boolean {
