@@ -41,9 +41,12 @@ describe("the package", () => {
 
   it("pins its dependencies without naming a registry", () => {
     const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
-    const packages = Object.values<{ resolved?: string }>(lock.packages);
+    const packages = Object.values<{ resolved?: string; optionalDependencies?: Record<string, string> }>(lock.packages);
     expect(packages.length).toBeGreaterThan(50);
     expect(packages.filter((entry) => entry.resolved)).toEqual([]);
+    // `npm ci` refuses a lock file that lacks the packages of other platforms.
+    const optional = packages.flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}));
+    expect(optional.filter((name) => !lock.packages[`node_modules/${name}`])).toEqual([]);
   });
 });
 
