@@ -18,6 +18,8 @@ export interface TrainOptions {
   readonly saveEvery?: number;
   readonly stopAfter?: number;
   readonly signal?: AbortSignal;
+  /** How to open the data again; recorded in the receipt. */
+  readonly dataSource?: JsonObject;
 }
 
 /**
@@ -33,7 +35,7 @@ export async function* train(
   data: ImageDataset,
   options: TrainOptions = {},
 ): AsyncGenerator<TrainEvent> {
-  const { out, resume = false, keep, saveEvery, stopAfter, signal } = options;
+  const { out, resume = false, keep, saveEvery, stopAfter, signal, dataSource } = options;
   const recipe = prepare(input, imageFormat(data), data.train.count);
   const common = { ...recipe.fit, saveEvery, stopAfter, signal };
   try {
@@ -46,6 +48,7 @@ export async function* train(
       easting: version,
       config: recipe.config as unknown as JsonObject,
       data: {
+        ...(dataSource && { source: dataSource }),
         name: data.name,
         note: data.note,
         hash: data.hash,

@@ -64,6 +64,7 @@ export class SparseTraining implements Callback {
 
   reportEpoch({ model, imageShape }: TrainContext): Record<string, number> {
     const { liveWeights, liveLogits, layers } = livenessOf(model, imageShape);
+    if (layers.size === 0) return { liveLogits }; // dense: every weight counts
     const deadLayers = [...layers.values()].filter(({ live }) => live === 0).length;
     return { liveWeights, liveLogits, deadLayers };
   }

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EastingError } from "../errors.js";
-import { canonicalJson, type CheckpointContent, type JsonObject } from "./checkpoint.js";
+import { type CheckpointContent, canonicalJson, type JsonObject } from "./checkpoint.js";
 import type { TrainEvent } from "./events.js";
 import type { Checkpoint } from "./fit.js";
 import { createRun, latestCheckpoint, saveCheckpoint, writeReceipt, writeResult } from "./run-folder.js";
@@ -14,8 +14,8 @@ export interface RunHooks {
 }
 
 export interface RecordOptions {
-  /** What was asked for; `config` and `data.hash` must be the same when a run is resumed. */
-  readonly receipt: { readonly config: JsonObject; readonly data: { readonly hash: string } };
+  /** What was asked for; `config` and these numbers of the data must be the same when a run is resumed. */
+  readonly receipt: { readonly config: JsonObject; readonly data: { readonly hash: string; readonly train?: number } };
   readonly resume?: boolean;
   readonly keep?: number;
 }
@@ -65,7 +65,10 @@ async function sameRun(run: string, receipt: RecordOptions["receipt"]): Promise<
   const path = join(run, "receipt.json");
   const text = await readFile(path, "utf8").catch(() => null);
   if (text === null)
-    throw new EastingError("EASTING_RUN_NOT_FOUND", `${run}: expected a run to resume, got a folder without receipt.json`);
+    throw new EastingError(
+      "EASTING_RUN_NOT_FOUND",
+      `${run}: expected a run to resume, got a folder without receipt.json`,
+    );
   const before = JSON.parse(text) as RecordOptions["receipt"];
   const config = JSON.parse(JSON.stringify(receipt.config)) as JsonObject;
   const changed = Object.keys({ ...before.config, ...config }).filter(
@@ -79,4 +82,10 @@ async function sameRun(run: string, receipt: RecordOptions["receipt"]): Promise<
     );
   if (before.data.hash !== receipt.data.hash)
     throw new EastingError("EASTING_RUN_DIFFERS", `resume: expected the data of ${path}, got other images or labels`);
+  if (before.data.train !== receipt.data.train)
+    throw new EastingError(
+      "EASTING_RUN_DIFFERS",
+      `resume: expected ${before.data.train} training images as in ${path}, got ${receipt.data.train}`,
+      "split off the validation images as before",
+    );
 }

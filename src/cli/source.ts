@@ -1,0 +1,98 @@
+import { statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { SingleBar } from "cli-progress";
+import { type DataProgress, datasetNames, type ImageDataset, openDataset } from "../data/index.js";
+import { EastingError } from "../errors.js";
+import { count, percent } from "./format.js";
+
+/** How to open a data set; stands in a run's receipt. */
+export type DataSource = {
+  /** Name or absolute folder. */
+  readonly from: string;
+  readonly validation: "split" | "none";
+  /** Side of the squares that images of a folder are scaled to. */
+  readonly imageSize?: number;
+  /** False where mirrored images mean something else. */
+  readonly flip?: boolean;
+};
+
+export interface Receipt {
+  readonly config: Record<string, unknown>;
+  readonly data: { readonly source?: DataSource };
+}
+
+/** Names stay, folders become absolute, so that a run is resumed from anywhere. */
+export const absoluteSource = (from: string) =>
+  (datasetNames as readonly string[]).includes(from) || !statSync(from, { throwIfNoEntry: false })
+    ? from
+    : resolve(from);
+
+/** The receipt of the run that a run folder or a checkpoint in one belongs to; null where there is none. */
+export async function readReceipt(runOrCheckpoint: string): Promise<Receipt | null> {
+  const isFolder = statSync(runOrCheckpoint, { throwIfNoEntry: false })?.isDirectory();
+  const run = isFolder ? runOrCheckpoint : dirname(dirname(resolve(runOrCheckpoint)));
+  const path = join(run, "receipt.json");
+  const text = await readFile(path, "utf8").catch(() => null);
+  if (text === null) return null;
+  try {
+    return JSON.parse(text) as Receipt;
+  } catch {
+    throw new EastingError("EASTING_RUN_READ", `${path}: expected JSON, got a damaged file`);
+  }
+}
+
+/** Opens a data set; downloading and decoding show on stderr unless `quiet`. */
+export async function openSource(
+  { from, validation, imageSize, flip }: DataSource,
+  { quiet = false, signal }: { quiet?: boolean; signal?: AbortSignal } = {},
+): Promise<ImageDataset> {
+  const progress = dataProgress(quiet);
+  try {
+    return await openDataset(from, {
+      validation,
+      ...(imageSize && { size: imageSize }),
+      ...(flip !== undefined && { flip }),
+      onProgress: progress.show,
+      signal,
+    });
+  } finally {
+    progress.stop();
+  }
+}
+
+/** A bar on a terminal, else a line per tenth of the work. */
+export function dataProgress(quiet: boolean): { show(progress: DataProgress): void; stop(): void } {
+  if (quiet) return { show() {}, stop() {} };
+  const unit = (stage: string) => (stage === "decode" ? "images" : "MB");
+  const amount = (stage: string, done: number) => count(stage === "decode" ? done : done / 1e6);
+  let bar: SingleBar | null = null;
+  let shown = "";
+  return {
+    show({ stage, done, total }) {
+      const share = total > 0 ? done / total : 0;
+      const text = `${amount(stage, done)} of ${amount(stage, total)} ${unit(stage)}`;
+      if (process.stderr.isTTY) {
+        if (!bar) {
+          bar = new SingleBar({ format: "{stage} [{bar}] {text}", clearOnComplete: true, gracefulExit: false });
+          bar.start(1, 0, { stage, text });
+        }
+        bar.update(share, { stage, text });
+        return;
+      }
+      const tenth = `${stage} ${Math.floor(10 * share)}`;
+      if (tenth !== shown) process.stderr.write(`${stage} ${percent(share)}: ${text}\n`);
+      shown = tenth;
+    },
+    stop() {
+      bar?.stop();
+      bar = null;
+    },
+  };
+}
+
+/** One line about a data set. */
+export function describeData({ name, note, shape, classes, train, validation, test }: ImageDataset): string {
+  const counts = `${count(train.count)} training, ${count(validation.count)} validation, ${count(test.count)} test images`;
+  return `${name}${note ? ` (${note})` : ""}: ${counts} of ${shape.join(" × ")}, ${classes.length} classes`;
+}
