@@ -8,6 +8,7 @@
 #include <new>
 #include <unordered_map>
 
+#include "cpu/queue.h"
 #ifdef EASTING_CUDA
 #include "cuda/runtime.h"
 #endif
@@ -75,6 +76,7 @@ void* allocate(Device device, std::size_t bytes) {
     try {
       block = system_allocate(device, size);
     } catch (const std::bad_alloc&) {
+      synchronize();  // queued kernels may still use what is cached
       for (auto& [bytes_free, cached] : c.free) {
         system_release(device, cached);
         c.counts.reserved -= bytes_free;

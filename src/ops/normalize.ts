@@ -1,5 +1,5 @@
 import { expected } from "../errors.js";
-import { defineOp, Tensor } from "../tensor/index.js";
+import { defineOp, recordedAsNow, Tensor } from "../tensor/index.js";
 import { like, notEmpty } from "./elementwise.js";
 
 export interface BatchNormOptions {
@@ -69,10 +69,10 @@ export function batchNorm(x: Tensor, weight: Tensor, bias: Tensor, options: Batc
   let computed = false;
   return Tensor.defer(x, {
     residual: null,
-    compute({ relu, residual }) {
+    compute: recordedAsNow(({ relu, residual }) => {
       const updateStatistics = !computed;
       computed = true;
       return batchNormOp([x, weight, bias, residual], { ...options, epsilon, momentum, relu, updateStatistics });
-    },
+    }),
   });
 }

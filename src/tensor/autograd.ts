@@ -1,5 +1,5 @@
 import { expected } from "../errors.js";
-import { Tensor, type TapeNode } from "./tensor.js";
+import { type TapeNode, Tensor } from "./tensor.js";
 
 export type Inputs = readonly (Tensor | null)[];
 
@@ -70,6 +70,20 @@ export function noGradient<R>(f: () => R): R {
   }
 }
 
+/** `f`, recorded or not as a call now would be: for work that is put off. */
+export function recordedAsNow<A extends unknown[], R>(f: (...list: A) => R): (...list: A) => R {
+  const then = recording;
+  return (...list) => {
+    const before = recording;
+    recording = then;
+    try {
+      return f(...list);
+    } finally {
+      recording = before;
+    }
+  };
+}
+
 /** The nodes that `root` was computed by, latest first. */
 export function tape(root: Tensor): TapeNode[] {
   const nodes = new Map<TapeNode, true>();
@@ -89,8 +103,11 @@ export function tape(root: Tensor): TapeNode[] {
 export function backward(loss: Tensor): void {
   if (loss.size !== 1) throw expected("backward", "a loss of one element", `shape [${loss.shape.join(", ")}]`);
   loss.materialize();
-  if (!loss.node) throw expected("backward", "a loss computed from tensors that require gradients", "one without history");
-  const gradients = new Map<Tensor, Tensor>([[loss, Tensor.full(loss.shape, 1, { dtype: loss.dtype, device: loss.device })]]);
+  if (!loss.node)
+    throw expected("backward", "a loss computed from tensors that require gradients", "one without history");
+  const gradients = new Map<Tensor, Tensor>([
+    [loss, Tensor.full(loss.shape, 1, { dtype: loss.dtype, device: loss.device })],
+  ]);
   noGradient(() => {
     for (const node of tape(loss)) {
       const gradient = gradients.get(node.output);

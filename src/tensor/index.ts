@@ -1,6 +1,15 @@
-export { type Backward, backward, defineOp, noGradient, opNames, type OpRecord, tape } from "./autograd.js";
+export {
+  type Backward,
+  backward,
+  defineOp,
+  noGradient,
+  type OpRecord,
+  opNames,
+  recordedAsNow,
+  tape,
+} from "./autograd.js";
 export { type Device, type DeviceRequest, memory, resolveDevice, threads } from "./device.js";
-export { type Key, keyWords, permutation, type Purpose, randomBits, sample, uniform } from "./random.js";
+export { type Key, keyWords, type Purpose, permutation, randomBits, sample, uniform } from "./random.js";
 export { scope } from "./scope.js";
 export { DenseGradient, SparseTensor, Topology } from "./sparse-tensor.js";
 export {

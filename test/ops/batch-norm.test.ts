@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { add, batchNorm, multiply, relu, sum } from "../../src/ops/index.js";
-import { backward, scope, Tensor } from "../../src/tensor/index.js";
+import { backward, noGradient, scope, Tensor } from "../../src/tensor/index.js";
 import { expectClose, rounded, signed, uniform } from "../numbers.js";
 import { channelStatistics } from "./reference.js";
 
@@ -106,6 +106,31 @@ describe("running statistics", () => {
 });
 
 describe("batchNorm", () => {
+  const make = (trained: boolean) => {
+    const statistics = { runningMean: Tensor.zeros([2]), runningVariance: Tensor.zeros([2]), training: true };
+    const x = Tensor.from(signed(1, 24), [2, 2, 2, 3], { requiresGradient: trained });
+    return { x, y: batchNorm(x, Tensor.full([2], 2), Tensor.zeros([2]), statistics) };
+  };
+
+  it("is part of the graph although somebody read it under noGradient", () => {
+    scope(() => {
+      const { x, y } = make(true);
+      noGradient(() => y.dataSync());
+      backward(sum(multiply(y, y)));
+      expect(x.gradient).not.toBe(null);
+    });
+  });
+
+  it("made under noGradient is no part of the graph, whenever it is read", () => {
+    scope(() => {
+      const { y } = noGradient(() => make(true));
+      expect(relu(y).node).toBe(null);
+      y.dataSync();
+      expect(y.node).toBe(null);
+      expect(y.requiresGradient).toBe(false);
+    });
+  });
+
   it("of a channel that is 0 everywhere is exactly its bias, and its gradient is finite", () => {
     scope(() => {
       const x = Tensor.zeros([2, 2, 2, 3], { requiresGradient: true });
