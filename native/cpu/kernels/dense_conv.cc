@@ -1,0 +1,455 @@
+// Dense convolution. Forward and data gradient are one product of packed panels (weights x gathered pixels); the weight
+// gradient is a table of dot products over pixels and images. The order in which an output sums follows from the shape
+// alone, so the bits do not depend on the number of threads.
+#include "../../kernels.h"
+#include "../vector.h"
+
+namespace easting::EASTING_VARIANT {
+namespace {
+
+// One register of the instruction set: a `Vector` that spans several would live in memory inside the hot loops.
+#if defined(__AVX512F__)
+#define EASTING_REGISTER 64
+#elif defined(__AVX2__)
+#define EASTING_REGISTER 32
+#else
+#define EASTING_REGISTER 16
+#endif
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr bool many_registers = true;  // 32, otherwise 16
+#else
+constexpr bool many_registers = false;
+#endif
+
+constexpr int width = EASTING_REGISTER / sizeof(Real);
+typedef Real Register __attribute__((vector_size(EASTING_REGISTER), aligned(sizeof(Real)), may_alias));
+
+inline Register load_register(const Real* p) { return *reinterpret_cast<const Register*>(p); }
+inline void store_register(Real* p, Register v) { *reinterpret_cast<Register*>(p) = v; }
+
+inline int smaller(int a, int b) { return a < b ? a : b; }
+inline int larger(int a, int b) { return a > b ? a : b; }
+inline int ceil_divide(std::int64_t a, int b) { return static_cast<int>((a + b - 1) / b); }
+
+// ---- Forward and data gradient: destination [m][pixels, n] = weight [m][k] x source gathered [k][pixels, n] ----
+
+constexpr int tile_rows = 6;  // destination channels
+constexpr int tile_columns = (many_registers ? 4 : 2) * width;
+constexpr int block_columns = 256;  // columns of one task: its panel stays in the second-level cache
+constexpr int block_groups = block_columns / tile_columns;
+constexpr int block_depth = 256;  // k of one panel, rounded to whole source channels
+
+// One spatial axis: a grid of destination pixels first, first + step, ... and, for tap t, where grid pixel i reads the
+// source: i * scale + shift + shift_step * t, which is weight tap tap_first + tap_step * t.
+struct Axis {
+  int size, first, step, scale, source, taps, tap_first, tap_step, shift, shift_step;
+  int at(int i, int t) const {
+    const int position = i * scale + shift + shift_step * t;
+    return position >= 0 && position < source ? position : -1;
+  }
+};
+
+Axis forward_axis(int out, int in, int kernel, int stride, int padding) {
+  return {out, 0, 1, stride, in, kernel, 0, 1, -padding, 1};
+}
+
+// Input pixels of one phase (position % stride): output i feeds from tap t where i + padding - t divides by the stride.
+Axis backward_axis(int in, int out, int kernel, int stride, int padding, int phase) {
+  const int tap = (phase + padding) % stride;
+  return {in > phase ? ceil_divide(in - phase, stride) : 0, phase, stride, 1, out,
+          kernel > tap ? ceil_divide(kernel - tap, stride) : 0, tap, stride, (phase + padding - tap) / stride, -1};
+}
+
+struct Product {
+  const Real* source;
+  const Real* weight;
+  Real* destination;
+  Axis rows, columns;
+  int n, source_channels, destination_channels, kernel_width, destination_width;
+  std::int64_t source_plane, destination_plane, weight_row, weight_column;  // strides in elements
+  bool accumulate;
+  int taps() const { return rows.taps * columns.taps; }
+  int depth() const { return source_channels * taps(); }
+};
+
+// Consecutive columns of a block that lie in one destination pixel: images [image, image + length).
+struct Piece {
+  int row, column, image, length;
+};
+
+struct Pieces {
+  Piece piece[block_columns];
+  int start[block_groups + 1];
+};
+
+void find_pieces(const Product& p, std::int64_t first, int columns, Pieces* to) {
+  int count = 0;
+  for (int group = 0; group < block_groups; ++group) {
+    to->start[group] = count;
+    for (int at = group * tile_columns; at < smaller(columns, (group + 1) * tile_columns);) {
+      const std::int64_t column = first + at, pixel = column / p.n;
+      const int image = static_cast<int>(column % p.n);
+      const int length = smaller(smaller(columns, (group + 1) * tile_columns) - at, p.n - image);
+      to->piece[count++] = {static_cast<int>(pixel / p.columns.size), static_cast<int>(pixel % p.columns.size), image,
+                            length};
+      at += length;
+    }
+  }
+  to->start[block_groups] = count;
+}
+
+// Packs tile_rows weights side by side: to[k][tile_rows], zeros beyond the last destination channel.
+void pack_weights(const Product& p, int row, int channel, int channels, Real* to) {
+  for (int c = channel; c < channel + channels; ++c)
+    for (int v = 0; v < p.rows.taps; ++v)
+      for (int h = 0; h < p.columns.taps; ++h, to += tile_rows) {
+        const Real* from = p.weight + row * p.weight_row + c * p.weight_column +
+                           (p.rows.tap_first + v * p.rows.tap_step) * p.kernel_width + p.columns.tap_first +
+                           h * p.columns.tap_step;
+        for (int r = 0; r < tile_rows; ++r) to[r] = row + r < p.destination_channels ? from[r * p.weight_row] : Real(0);
+      }
+}
+
+// Gathers one group of columns: to[channel][tap][tile_columns], zeros where a tap falls outside the source.
+void pack_group(const Product& p, const Piece* piece, int pieces, int channel, int channels, Real* to) {
+  struct Segment {
+    std::int64_t from;
+    int length;
+  } segment[tile_columns + 1];
+  const int taps = p.taps();
+  for (int tap = 0; tap < taps; ++tap) {
+    int count = 0, covered = 0;
+    for (int i = 0; i < pieces; ++i) {
+      const int row = p.rows.at(piece[i].row, tap / p.columns.taps);
+      const int column = p.columns.at(piece[i].column, tap % p.columns.taps);
+      const bool outside = row < 0 || column < 0;
+      const std::int64_t from =
+          outside ? -1 : (std::int64_t{row} * p.columns.source + column) * p.n + piece[i].image;
+      covered += piece[i].length;
+      Segment* last = segment + count - 1;
+      if (count && (outside ? last->from < 0 : last->from >= 0 && last->from + last->length == from))
+        last->length += piece[i].length;
+      else
+        segment[count++] = {from, piece[i].length};
+    }
+    if (covered < tile_columns) segment[count++] = {-1, tile_columns - covered};
+    for (int c = 0; c < channels; ++c) {
+      Real* out = to + (std::int64_t{c} * taps + tap) * tile_columns;
+      const Real* plane = p.source + (channel + c) * p.source_plane;
+      if (count == 1 && segment[0].from >= 0) {
+        const Real* from = plane + segment[0].from;
+        for (int i = 0; i < tile_columns; i += width) store_register(out + i, load_register(from + i));
+        continue;
+      }
+      for (int s = 0; s < count; ++s) {
+        if (segment[s].from < 0)
+          for (int i = 0; i < segment[s].length; ++i) out[i] = 0;
+        else
+          for (int i = 0; i < segment[s].length; ++i) out[i] = plane[segment[s].from + i];
+        out += segment[s].length;
+      }
+    }
+  }
+}
+
+// out[tile_rows][tile_columns] = a[depth][tile_rows]^T x b[depth][tile_columns]
+inline void multiply_tile(const Real* a, const Real* b, int depth, Real* out) {
+  constexpr int registers = tile_columns / width;
+  Register sum[tile_rows][registers] = {};
+  for (int k = 0; k < depth; ++k, a += tile_rows, b += tile_columns) {
+    Register v[registers];
+#pragma GCC unroll 8
+    for (int j = 0; j < registers; ++j) v[j] = load_register(b + j * width);
+#pragma GCC unroll 8
+    for (int r = 0; r < tile_rows; ++r)
+#pragma GCC unroll 8
+      for (int j = 0; j < registers; ++j) sum[r][j] += a[r] * v[j];
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < tile_rows; ++r)
+#pragma GCC unroll 8
+    for (int j = 0; j < registers; ++j) store_register(out + r * tile_columns + j * width, sum[r][j]);
+}
+
+void write_tile(const Product& p, const Real* tile, int row, const Piece* piece, int pieces, bool add) {
+  for (int i = 0; i < pieces; tile += piece[i++].length) {
+    const std::int64_t pixel =
+        std::int64_t{p.rows.first + p.rows.step * piece[i].row} * p.destination_width + p.columns.first +
+        p.columns.step * piece[i].column;
+    for (int r = 0; r < smaller(tile_rows, p.destination_channels - row); ++r) {
+      Real* to = p.destination + (row + r) * p.destination_plane + pixel * p.n + piece[i].image;
+      const Real* from = tile + r * tile_columns;
+      if (add)
+        for (int j = 0; j < piece[i].length; ++j) to[j] += from[j];
+      else
+        for (int j = 0; j < piece[i].length; ++j) to[j] = from[j];
+    }
+  }
+}
+
+void multiply(const Product& p) {
+  const std::int64_t all_columns = std::int64_t{p.rows.size} * p.columns.size * p.n;
+  const int taps = p.taps(), depth = p.depth();
+  const int row_tiles = ceil_divide(p.destination_channels, tile_rows);
+  const int column_blocks = ceil_divide(all_columns, block_columns);
+  if (all_columns == 0) return;
+  // Where columns are few (a linear layer) tasks also split the rows, and pack their own weights if they are the only
+  // ones to use them. Either way an output sums in the same order.
+  const int rows_per_task = larger(4, ceil_divide(row_tiles, ceil_divide(4 * thread_count(), column_blocks)));
+  const int row_blocks = ceil_divide(row_tiles, rows_per_task);
+  const bool pack_once = column_blocks > 2;
+  const bool parallel =
+      static_cast<double>(all_columns) * p.destination_channels * (depth + 1) > 8.0 * parallel_threshold;
+  const int channels_per_panel = taps == 0 || block_depth / taps == 0 ? 1 : block_depth / taps;
+  const int panel_depth = channels_per_panel * taps;
+
+  Real* packed = nullptr;
+  if (pack_once) {
+    packed = static_cast<Real*>(scratch(3, sizeof(Real) * (std::size_t{tile_rows} * row_tiles * depth + 1)));
+    parallel_for(row_tiles, parallel, [&](std::int64_t tile) {
+      pack_weights(p, static_cast<int>(tile) * tile_rows, 0, p.source_channels, packed + tile * tile_rows * depth);
+    });
+  }
+  parallel_for(std::int64_t{column_blocks} * row_blocks, parallel, [&](std::int64_t task) {
+    const std::int64_t first = task / row_blocks * block_columns;
+    const int columns = all_columns - first < block_columns ? static_cast<int>(all_columns - first) : block_columns;
+    const int groups = ceil_divide(columns, tile_columns);
+    const int tile_first = static_cast<int>(task % row_blocks) * rows_per_task;
+    const int tile_end = smaller(row_tiles, tile_first + rows_per_task);
+    Pieces pieces;
+    find_pieces(p, first, columns, &pieces);
+    Real* panel = static_cast<Real*>(scratch(0, sizeof(Real) * (std::size_t{block_columns} * panel_depth + 1)));
+    Real* weights = static_cast<Real*>(scratch(1, sizeof(Real) * (std::size_t{tile_rows} * panel_depth + 1)));
+    alignas(64) Real out[tile_rows * tile_columns];
+    int channel = 0;
+    do {  // once even without taps: a phase that nothing feeds is zero
+      const int channels = smaller(channels_per_panel, p.source_channels - channel), size = channels * taps;
+      const bool add = p.accumulate || channel > 0;
+      for (int group = 0; group < groups; ++group)
+        pack_group(p, pieces.piece + pieces.start[group], pieces.start[group + 1] - pieces.start[group], channel,
+                   channels, panel + std::int64_t{group} * size * tile_columns);
+      for (int tile = tile_first; tile < tile_end; ++tile) {
+        const Real* a = weights;
+        if (pack_once) a = packed + (std::int64_t{tile} * depth + channel * taps) * tile_rows;
+        else pack_weights(p, tile * tile_rows, channel, channels, weights);
+        for (int group = 0; group < groups; ++group) {
+          multiply_tile(a, panel + std::int64_t{group} * size * tile_columns, size, out);
+          write_tile(p, out, tile * tile_rows, pieces.piece + pieces.start[group],
+                     pieces.start[group + 1] - pieces.start[group], add);
+        }
+      }
+      channel += channels;
+    } while (taps > 0 && channel < p.source_channels);
+  });
+}
+
+// ---- Weight gradient: dweight[o][i][tap] = sum over pixels and images of dy[o] and x[i] seen through the tap ----
+
+constexpr int dot_rows = 4;                          // dy channels side by side in a packed chunk
+constexpr int dot_columns = many_registers ? 4 : 2;  // x channels
+constexpr int dot_pairs = dot_rows * dot_columns;
+constexpr int chunk_side = 4;     // output pixels of a chunk, each way
+constexpr int chunk_size = 1024;  // elements per channel of a chunk
+
+// Copies `images` elements of `group` channels into to[vector][group][width], zeros behind the last image.
+template <int group>
+inline void pack_pixel(const Real* const* channel, std::int64_t offset, int images, Real* to) {
+  int v = 0;
+  for (; v + width <= images; v += width, to += group * width)
+    for (int g = 0; g < group; ++g) store_register(to + g * width, load_register(channel[g] + offset + v));
+  if (v == images) return;
+  for (int g = 0; g < group; ++g)
+    for (int l = 0; l < width; ++l) to[g * width + l] = v + l < images ? channel[g][offset + v + l] : Real(0);
+}
+
+#if defined(__clang__)
+#define EASTING_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define EASTING_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, decltype(a == b){__VA_ARGS__})
+#endif
+
+typedef Real Quad __attribute__((vector_size(16), aligned(sizeof(Real)), may_alias));
+
+// Adds the 16-byte parts of a stored register.
+inline Quad add_parts(const Real* p) {
+  const Quad* q = reinterpret_cast<const Quad*>(p);
+  if constexpr (EASTING_REGISTER == 64) return (q[0] + q[2]) + (q[1] + q[3]);
+  else if constexpr (EASTING_REGISTER == 32) return q[0] + q[1];
+  else return q[0];
+}
+
+// sum[i] += the lanes of v[i], for four vectors of 16 bytes.
+template <class V>
+inline void add_lanes(V v0, V v1, V v2, V v3, Real* sum) {
+  if constexpr (sizeof(Real) == 4) {
+    const V a = EASTING_SHUFFLE(v0, v1, 0, 4, 1, 5) + EASTING_SHUFFLE(v0, v1, 2, 6, 3, 7);
+    const V b = EASTING_SHUFFLE(v2, v3, 0, 4, 1, 5) + EASTING_SHUFFLE(v2, v3, 2, 6, 3, 7);
+    *reinterpret_cast<Quad*>(sum) += EASTING_SHUFFLE(a, b, 0, 1, 4, 5) + EASTING_SHUFFLE(a, b, 2, 3, 6, 7);
+  } else {
+    sum[0] += v0[0] + v0[1];
+    sum[1] += v1[0] + v1[1];
+    sum[2] += v2[0] + v2[1];
+    sum[3] += v3[0] + v3[1];
+  }
+}
+
+// sum[column][row] += dot products of `runs` runs of `length` registers.
+inline void dot_tile(const Real* a, std::int64_t a_stride, const Real* b, std::int64_t b_stride, int runs, int length,
+                     Real* sum) {
+  Register s[dot_columns][dot_rows] = {};
+  for (int run = 0; run < runs; ++run) {
+    const Real* u = a + run * a_stride;
+    const Real* w = b + run * b_stride;
+    for (int k = 0; k < length; ++k, u += dot_rows * width, w += dot_columns * width) {
+      Register x[dot_columns];
+#pragma GCC unroll 8
+      for (int j = 0; j < dot_columns; ++j) x[j] = load_register(w + j * width);
+#pragma GCC unroll 8
+      for (int i = 0; i < dot_rows; ++i) {
+        const Register y = load_register(u + i * width);
+#pragma GCC unroll 8
+        for (int j = 0; j < dot_columns; ++j) s[j][i] += y * x[j];
+      }
+    }
+  }
+  alignas(64) Real lane[dot_pairs][width];
+#pragma GCC unroll 8
+  for (int j = 0; j < dot_columns; ++j)
+#pragma GCC unroll 8
+    for (int i = 0; i < dot_rows; ++i) store_register(lane[j * dot_rows + i], s[j][i]);
+  for (int p = 0; p < dot_pairs; p += 4)
+    add_lanes(add_parts(lane[p]), add_parts(lane[p + 1]), add_parts(lane[p + 2]), add_parts(lane[p + 3]), sum + p);
+}
+
+void write_sums(const Real* from, int taps, int rows, int columns, Real scale, bool accumulate, Real* to,
+                std::int64_t to_row) {
+  for (int r = 0; r < rows; ++r, to += to_row)
+    for (int tap = 0; tap < taps; ++tap) {
+      const Real* sum = from + tap * dot_pairs + r;
+      if (accumulate)
+        for (int j = 0; j < columns; ++j) to[j * taps + tap] += scale * sum[j * dot_rows];
+      else
+        for (int j = 0; j < columns; ++j) to[j * taps + tap] = scale * sum[j * dot_rows];
+    }
+}
+
+// Output positions i in [first, first + size) whose input i * stride + tap - padding lies in [0, extent), as offsets.
+struct Range {
+  int begin, end;
+};
+
+inline Range inside(int first, int size, int stride, int tap, int padding, int extent) {
+  int begin = 0, end = size;
+  while (begin < end && (first + begin) * stride + tap - padding < 0) ++begin;
+  while (end > begin && (first + end - 1) * stride + tap - padding >= extent) --end;
+  return {begin, end};
+}
+
+}  // namespace
+
+void dense_conv_forward(In<Real> x, In<Real> weight, ConvShape s, Out<Real> y) {
+  multiply({x.data, weight.data, y.data, forward_axis(s.out_h(), s.h, s.kh, s.stride, s.padding),
+            forward_axis(s.out_w(), s.w, s.kw, s.stride, s.padding), s.n, s.c, s.o, s.kw, s.out_w(), s.in_plane(),
+            s.out_plane(), s.c * s.taps(), s.taps(), false});
+}
+
+void dense_conv_backward_data(In<Real> dy, In<Real> weight, ConvShape s, Out<Real> dx, bool accumulate) {
+  for (int v = 0; v < s.stride; ++v)
+    for (int h = 0; h < s.stride; ++h)
+      multiply({dy.data, weight.data, dx.data, backward_axis(s.h, s.out_h(), s.kh, s.stride, s.padding, v),
+                backward_axis(s.w, s.out_w(), s.kw, s.stride, s.padding, h), s.n, s.o, s.c, s.kw, s.w, s.out_plane(),
+                s.in_plane(), s.taps(), s.c * s.taps(), accumulate});
+}
+
+void dense_conv_backward_weight(In<Real> x, In<Real> dy, ConvShape s, In<Real> factor, Out<Real> dweight,
+                                bool accumulate) {
+  if (s.kh == 1 && s.kw == 1 && s.stride == 1 && s.padding == 0) s.n *= s.h * s.w, s.h = s.w = 1;
+  const int out_h = s.out_h(), out_w = s.out_w(), taps = static_cast<int>(s.taps());
+  const int chunk_rows = smaller(out_h, chunk_side), chunk_columns = smaller(out_w, chunk_side);
+  const int chunk_images = smaller(ceil_divide(s.n, width) * width,
+                                   ceil_divide(chunk_size / (chunk_rows * chunk_columns), width) * width);
+  // The x window of a chunk, its columns sorted by their phase (column % stride): every tap reads consecutive pixels.
+  const int window_rows = (chunk_rows - 1) * s.stride + s.kh, phases = smaller(s.stride, s.kw);
+  const int phase_columns = chunk_columns + (s.kw - 1) / s.stride;
+  const int window = window_rows * phases * phase_columns;
+
+  // Large tiles pack less, small ones occupy more threads; chunks alone set the order of the sums.
+  int tile_o = 64, tile_i = taps == 1 ? 64 : 32;
+  while (std::int64_t{ceil_divide(s.o, tile_o)} * ceil_divide(s.c, tile_i) < 2 * thread_count() && tile_o > 8) {
+    if (tile_i > 16) tile_i /= 2;
+    else tile_o /= 2;
+  }
+  const int tiles_o = ceil_divide(s.o, tile_o), tiles_i = ceil_divide(s.c, tile_i);
+  const bool parallel = static_cast<double>(s.o) * s.c * taps * s.out_plane() > 8.0 * parallel_threshold;
+  parallel_for(std::int64_t{tiles_o} * tiles_i, parallel, [&](std::int64_t task) {
+    const int o_first = static_cast<int>(task / tiles_i) * tile_o, o_end = smaller(s.o, o_first + tile_o);
+    const int i_first = static_cast<int>(task % tiles_i) * tile_i, i_end = smaller(s.c, i_first + tile_i);
+    const int o_groups = ceil_divide(o_end - o_first, dot_rows), i_groups = ceil_divide(i_end - i_first, dot_columns);
+    const std::int64_t dy_group = std::int64_t{chunk_rows} * chunk_columns * chunk_images * dot_rows;
+    const std::int64_t x_group = std::int64_t{window} * chunk_images * dot_columns;
+    const std::int64_t sums = std::int64_t{o_groups} * i_groups * taps * dot_pairs;
+    Real* packed_dy = static_cast<Real*>(scratch(0, sizeof(Real) * o_groups * dy_group));
+    Real* packed_x = static_cast<Real*>(scratch(1, sizeof(Real) * i_groups * x_group));
+    Real* sum = static_cast<Real*>(scratch(2, sizeof(Real) * sums));
+    for (std::int64_t k = 0; k < sums; ++k) sum[k] = 0;
+
+    for (int image = 0; image < s.n; image += chunk_images) {
+      const int images = smaller(chunk_images, s.n - image), registers = ceil_divide(images, width);
+      const int pixel_dy = registers * width * dot_rows, pixel_x = registers * width * dot_columns;
+      for (int row = 0; row < out_h; row += chunk_rows)
+        for (int column = 0; column < out_w; column += chunk_columns) {
+          const int rows = smaller(chunk_rows, out_h - row), columns = smaller(chunk_columns, out_w - column);
+          for (int g = 0; g < o_groups; ++g) {
+            const Real* channel[dot_rows];
+            for (int i = 0; i < dot_rows; ++i)
+              channel[i] = dy.data + smaller(o_first + g * dot_rows + i, s.o - 1) * s.out_plane();
+            Real* to = packed_dy + g * dy_group;
+            for (int r = 0; r < rows; ++r)
+              for (int q = 0; q < columns; ++q, to += pixel_dy)
+                pack_pixel<dot_rows>(channel, (std::int64_t{row + r} * out_w + column + q) * s.n + image, images, to);
+          }
+          for (int g = 0; g < i_groups; ++g) {
+            const Real* channel[dot_columns];
+            for (int i = 0; i < dot_columns; ++i)
+              channel[i] = x.data + smaller(i_first + g * dot_columns + i, s.c - 1) * s.in_plane();
+            for (int r = 0; r < (rows - 1) * s.stride + s.kh; ++r) {
+              const int h = row * s.stride + r - s.padding;
+              if (h < 0 || h >= s.h || r % s.stride >= s.kh) continue;
+              for (int q = 0; q < (columns - 1) * s.stride + s.kw; ++q) {
+                const int w = column * s.stride + q - s.padding;
+                if (w < 0 || w >= s.w || q % s.stride >= s.kw) continue;
+                const int at = (r * phases + q % s.stride) * phase_columns + q / s.stride;
+                pack_pixel<dot_columns>(channel, (std::int64_t{h} * s.w + w) * s.n + image, images,
+                                        packed_x + g * x_group + std::int64_t{at} * pixel_x);
+              }
+            }
+          }
+          Real* to = sum;
+          for (int o = 0; o < o_groups; ++o)
+            for (int i = 0; i < i_groups; ++i)
+              for (int kh = 0; kh < s.kh; ++kh) {
+                const Range v = inside(row, rows, s.stride, kh, s.padding, s.h);
+                for (int kw = 0; kw < s.kw; ++kw, to += dot_pairs) {
+                  const Range h = inside(column, columns, s.stride, kw, s.padding, s.w);
+                  if (v.begin >= v.end || h.begin >= h.end) continue;
+                  const int at = ((v.begin * s.stride + kh) * phases + kw % s.stride) * phase_columns +
+                                 kw / s.stride + h.begin;
+                  dot_tile(packed_dy + o * dy_group + std::int64_t{v.begin * columns + h.begin} * pixel_dy,
+                           std::int64_t{columns} * pixel_dy, packed_x + i * x_group + std::int64_t{at} * pixel_x,
+                           std::int64_t{s.stride} * phases * phase_columns * pixel_x, v.end - v.begin,
+                           (h.end - h.begin) * registers, to);
+                }
+              }
+        }
+    }
+
+    const Real scale = factor ? factor[0] : Real(1);
+    const Real* from = sum;
+    for (int o = o_first; o < o_end; o += dot_rows)
+      for (int i = i_first; i < i_end; i += dot_columns, from += taps * dot_pairs)
+        write_sums(from, taps, smaller(dot_rows, o_end - o), smaller(dot_columns, i_end - i), scale, accumulate,
+                   dweight.data + (std::int64_t{o} * s.c + i) * taps, s.c * taps);
+  });
+}
+
+}  // namespace easting::EASTING_VARIANT
