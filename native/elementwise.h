@@ -17,9 +17,10 @@ struct Scale {
   T factor;
   EASTING_BOTH T operator()(T x) const { return factor * x; }
 };
+// NaN passes: a ReLU that turned it into 0 would hide that training has failed.
 template <class T>
 struct Relu {
-  EASTING_BOTH T operator()(T x) const { return x > T(0) ? x : T(0); }
+  EASTING_BOTH T operator()(T x) const { return x < T(0) ? T(0) : x; }
 };
 // Derivative 0 at 0: dead channels sit at exactly 0 and must stay without gradient.
 template <class T>

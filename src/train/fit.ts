@@ -196,16 +196,19 @@ async function trainStep(
     const logits = model.forward(batch.images);
     const loss = crossEntropy(logits, batch.labels, { labelSmoothing });
     backward(loss);
-    const gradientScale = clip.mode === "off" ? null : clipFactor(parameters, clip.maximum, clip.mode);
-    optimizer.step(parameters, { learningRate, step, gradientScale });
     return [loss, countCorrect(logits, batch.labels)] as const;
   });
   await synchronize();
   const [loss, correct] = results.map((tensor) => tensor.item());
+  // Before the weights take the step: afterwards all of them would be NaN, and none the first.
   if (!Number.isFinite(loss)) {
     const layer = scope(() => firstNonFinite(model, crossEntropy(model.forward(batch.images), batch.labels)));
     throw new NotFiniteError(step, loss, layer);
   }
+  scope(() => {
+    const gradientScale = clip.mode === "off" ? null : clipFactor(parameters, clip.maximum, clip.mode);
+    optimizer.step(parameters, { learningRate, step, gradientScale });
+  });
   for (const tensor of [...results, batch.images, batch.labels]) tensor.dispose();
   for (const parameter of parameters) parameter.clearGradient();
   return { loss, correct, count: batch.count };

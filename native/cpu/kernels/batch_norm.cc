@@ -25,13 +25,13 @@ void apply(const Real* x, const Real* r, Affine a, std::int64_t size, Real* y) {
   for (; i + lanes <= size; i += lanes) {
     Vector v = load(x + i) * scale + shift;
     if constexpr (residual) v += load(r + i);
-    if constexpr (relu) v = v > zero ? v : zero;
+    if constexpr (relu) v = v < zero ? zero : v;  // NaN passes
     store(y + i, v);
   }
   for (; i < size; ++i) {
     Real v = x[i] * a.scale + a.shift;
     if constexpr (residual) v += r[i];
-    if constexpr (relu) v = v > 0 ? v : 0;
+    if constexpr (relu) v = v < 0 ? 0 : v;
     y[i] = v;
   }
 }
