@@ -27,7 +27,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   const plain = (name: string) => name.toLowerCase().replace(/[-_ ]/g, "");
   const close = known
     .map((name) => ({ name, edits: edits(plain(word), plain(name)) }))
-    .filter(({ name, edits }) => edits <= Math.max(1, Math.floor(name.length / 3)))
+    .filter(({ name, edits }) => edits <= Math.max(1, Math.floor(name.length / 2.5)))
     .sort((a, b) => a.edits - b.edits);
   return close[0]?.name;
 }

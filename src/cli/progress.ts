@@ -25,6 +25,7 @@ interface State {
 export class TrainProgress {
   #state: State | null = null;
   #bar: SingleBar | null = null;
+  #last: StepEvent | null = null;
 
   constructor(private readonly batch: number) {}
 
@@ -40,23 +41,19 @@ export class TrainProgress {
 
   /** Writes a line to stdout; a bar moves below it. */
   line(text: string): void {
-    this.#clear();
-    process.stdout.write(`${text}\n`);
+    this.aside(() => process.stdout.write(`${text}\n`));
   }
 
-  /** Writes something to stderr by `write`; a bar moves below it. */
+  /** Runs what writes lines to the terminal; a bar moves below them. */
   aside(write: () => void): void {
-    this.#clear();
+    this.#bar?.stop();
     write();
+    this.#bar?.start(this.#state?.steps ?? 0, this.#last?.step ?? 0, { event: this.#last });
   }
 
   stop(): void {
     this.#bar?.stop();
     this.#bar = null;
-  }
-
-  #clear(): void {
-    if (this.#bar) process.stderr.write("\r\x1b[K");
   }
 
   #start({ step, steps, epochs }: Extract<TrainEvent, { type: "start" }>): void {
@@ -75,6 +72,7 @@ export class TrainProgress {
   }
 
   #step(event: StepEvent): void {
+    this.#last = event;
     this.#bar?.update(event.step, { event });
   }
 }
@@ -106,7 +104,7 @@ export function barLine(event: StepEvent | null, progress: number, state: State,
     const done = Math.round(progress * size);
     return `[${"=".repeat(done)}${"-".repeat(size - done)}]  ${full}`;
   }
-  const short = [`${epoch}/${state.epochs}`, left, `${speed}/s`, `loss ${loss.toFixed(2)}`];
+  const short = [`${epoch}/${state.epochs}`, `ETA ${left}`, `${speed}/s`, `loss ${loss.toFixed(2)}`];
   return [...short, `acc ${(100 * accuracy).toFixed(1)} %`, ...tail].join(" ").slice(0, columns - 1);
 }
 
