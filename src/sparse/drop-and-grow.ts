@@ -7,7 +7,7 @@ export interface DropAndGrowOptions {
   readonly density: number;
   /** Training steps of the whole run. */
   readonly steps: number;
-  /** Steps between updates; by default as many updates as the published runs of 88,000 steps have. */
+  /** Steps between updates; see `scaledInterval` for the default. */
   readonly interval?: number;
   /** Share of each tensor replaced at first; falls to 0.005 by half a cosine. 0.5 by default. */
   readonly dropFraction?: number;
@@ -15,9 +15,12 @@ export interface DropAndGrowOptions {
   readonly until?: number;
 }
 
-/** Interval that makes `updates` updates in a run, at least 1 step and at most the published `longest`. */
+/**
+ * Interval that makes as many updates as a published run, at most the published `longest`, and at least the 100 steps of
+ * the original RigL: new weights start at 0 and need time to outgrow the next drop.
+ */
 export function scaledInterval(steps: number, { updates, longest }: { updates: number; longest: number }): number {
-  return Math.max(1, Math.min(longest, Math.round(steps / updates)));
+  return Math.max(100, Math.min(longest, Math.round(steps / updates)));
 }
 
 /** A method that replaces a falling share of each tensor at regular steps and keeps every count. */
