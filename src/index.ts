@@ -5,7 +5,7 @@ export { EastingError } from "./errors.js";
 export * from "./models/index.js";
 export * from "./nn/index.js";
 export * from "./ops/index.js";
-export { Adam, type AdamOptions, clipFactor, type ClipMode, Optimizer, SGD, type SgdOptions } from "./optim/index.js";
+export { Adam, type AdamOptions, type ClipMode, clipFactor, Optimizer, SGD, type SgdOptions } from "./optim/index.js";
 export * as schedules from "./optim/schedule.js";
 export * from "./sparse/index.js";
 export * from "./tensor/index.js";

@@ -28,25 +28,29 @@ export interface Kernels {
   gather(x: Buffer, positions: Buffer, y: Buffer): void;
   scatter(x: Buffer, positions: Buffer, y: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
-  sparse_conv_forward(x: Buffer, values: Buffer, row_start: Buffer, row_entry: Buffer, shape: ConvShape, y: Buffer): void;
+  sparse_conv_forward(x: Buffer, x_kind: Buffer, x_value: Buffer, values: Buffer, row_start: Buffer, row_entry: Buffer, shape: ConvShape, needed: Buffer, y: Buffer, y_kind: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
-  sparse_conv_backward(x: Buffer, dy: Buffer, values: Buffer, column_start: Buffer, column_entry: Buffer, column_value: Buffer, shape: ConvShape, dx: Buffer, accumulate_dx: boolean, dvalues: Buffer, accumulate_dvalues: boolean): void;
+  sparse_conv_backward(x: Buffer, x_kind: Buffer, x_value: Buffer, dy: Buffer, y_kind: Buffer, values: Buffer, column_start: Buffer, column_entry: Buffer, column_value: Buffer, shape: ConvShape, dx: Buffer, dx_kind: Buffer, dx_value: Buffer, accumulate_dx: boolean, dvalues: Buffer, accumulate_dvalues: boolean): void;
   dense_conv_forward(x: Buffer, weight: Buffer, shape: ConvShape, y: Buffer): void;
   dense_conv_backward_data(dy: Buffer, weight: Buffer, shape: ConvShape, dx: Buffer, accumulate: boolean): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   dense_conv_backward_weight(x: Buffer, dy: Buffer, shape: ConvShape, factor: Buffer, dweight: Buffer, accumulate: boolean): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
-  batch_norm_forward(x: Buffer, residual: Buffer, weight: Buffer, bias: Buffer, channels: number, epsilon: number, relu: boolean, mean: Buffer, inverse_deviation: Buffer, running_mean: Buffer, running_variance: Buffer, momentum: number, y: Buffer): void;
+  batch_norm_forward(x: Buffer, x_kind: Buffer, residual: Buffer, residual_kind: Buffer, residual_value: Buffer, weight: Buffer, bias: Buffer, channels: number, epsilon: number, relu: boolean, mean: Buffer, inverse_deviation: Buffer, running_mean: Buffer, running_variance: Buffer, momentum: number, y: Buffer, y_kind: Buffer, y_value: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
-  batch_norm_evaluate(x: Buffer, residual: Buffer, weight: Buffer, bias: Buffer, running_mean: Buffer, running_variance: Buffer, channels: number, epsilon: number, relu: boolean, mean: Buffer, inverse_deviation: Buffer, y: Buffer): void;
+  batch_norm_evaluate(x: Buffer, x_kind: Buffer, residual: Buffer, residual_kind: Buffer, residual_value: Buffer, weight: Buffer, bias: Buffer, running_mean: Buffer, running_variance: Buffer, channels: number, epsilon: number, relu: boolean, mean: Buffer, inverse_deviation: Buffer, y: Buffer, y_kind: Buffer, y_value: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
-  batch_norm_backward(x: Buffer, y: Buffer, dy: Buffer, weight: Buffer, bias: Buffer, mean: Buffer, inverse_deviation: Buffer, channels: number, relu: boolean, training: boolean, residual: boolean, dx: Buffer, dweight: Buffer, dbias: Buffer, accumulate_parameters: boolean): void;
+  batch_norm_backward(x: Buffer, x_kind: Buffer, y: Buffer, y_kind: Buffer, dy: Buffer, dy_kind: Buffer, dy_value: Buffer, weight: Buffer, bias: Buffer, mean: Buffer, inverse_deviation: Buffer, channels: number, relu: boolean, training: boolean, residual: boolean, residual_kind: Buffer, dresidual_kind: Buffer, dresidual_value: Buffer, dx: Buffer, dweight: Buffer, dbias: Buffer, accumulate_parameters: boolean): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   dyrelu_forward(x: Buffer, u: Buffer, channels: number, batch: number, beta: number, blend_outputs: boolean, y: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   dyrelu_backward(x: Buffer, u: Buffer, dy: Buffer, channels: number, batch: number, beta: number, blend_outputs: boolean, dx: Buffer, accumulate_dx: boolean, du: Buffer): void;
-  average_pool_forward(x: Buffer, channels: number, batch: number, y: Buffer): void;
-  average_pool_backward(dy: Buffer, channels: number, batch: number, dx: Buffer, accumulate: boolean): void;
+  expand_forward(x: Buffer, x_kind: Buffer, x_value: Buffer, channels: number, y: Buffer): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  expand_backward(dy: Buffer, x_kind: Buffer, channels: number, dx: Buffer, dx_kind: Buffer, dx_value: Buffer, accumulate: boolean): void;
+  average_pool_forward(x: Buffer, x_kind: Buffer, x_value: Buffer, channels: number, batch: number, y: Buffer): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  average_pool_backward(dy: Buffer, x_kind: Buffer, channels: number, batch: number, dx: Buffer, dx_kind: Buffer, dx_value: Buffer, accumulate: boolean): void;
   max_pool_forward(x: Buffer, shape: ConvShape, y: Buffer, winner: Buffer): void;
   max_pool_backward(dy: Buffer, winner: Buffer, shape: ConvShape, dx: Buffer, accumulate: boolean): void;
   // biome-ignore format: one kernel, one line, as in kernels.def

@@ -235,6 +235,30 @@ const convolutionCases: OpCase[] = [
   },
 ];
 
+/** A convolution that computes only outputs 1, 3, 5 …, read by an op that knows nothing of missing channels. */
+const compactConvolution: OpCase = {
+  op: "expand",
+  title: "a convolution without its even outputs",
+  make(large) {
+    const shape = convolution(large, 3, 1, 1);
+    const [c, h, w, n, o] = shape;
+    const dense = [o, c, 3, 3];
+    const topology = new Topology(dense, randomIndices(5, sizeOf(dense), 0.3));
+    const needed = Int32Array.from({ length: o }, (_, channel) => channel % 2);
+    return {
+      inputs: [input([c, h, w, n]), input([topology.nnz])],
+      run: ([x, values]) => {
+        const wanted = Tensor.from(needed, [o], { dtype: "i32" });
+        return scale(conv2d(x, new SparseTensor(topology, values), { padding: 1, needed: wanted }), 2);
+      },
+      reference: ([x, values]) =>
+        plain
+          .convolve(x, plain.densify(values, topology.indices, sizeOf(dense)), shape)
+          .map((v, i) => 2 * v * needed[Math.floor(i / (h * w * n))]),
+    };
+  },
+};
+
 /** BatchNorm on its own, before ReLU, before a residual sum, before both; the residual is the fourth input. */
 function normalization(training: boolean, follow: { residual: boolean; relu: boolean }): OpCase {
   const title = [
@@ -351,6 +375,7 @@ function entropy(labelSmoothing: number): OpCase {
 export const opCases: readonly OpCase[] = [
   ...elementwiseCases,
   ...convolutionCases,
+  compactConvolution,
   ...[true, false].flatMap((training) => [
     normalization(training, { residual: false, relu: false }),
     normalization(training, { residual: false, relu: true }),

@@ -47,9 +47,13 @@ export const configSchema = z.strictObject({
     .describe("gradients whose norm is clipped: off, active (existing weights) or dense; active for EAST, else off"),
   clipNorm: positive().default(1).describe("global L2 norm that gradients are clipped to"),
 
-  updateEvery: whole(1).optional().describe("steps between topology updates; as many updates as the published runs, but at least 100 steps apart"),
+  updateEvery: whole(1)
+    .optional()
+    .describe("steps between topology updates; as many updates as the published runs, but at least 100 steps apart"),
   dropFraction: share.default(0.5).describe("share of each tensor replaced at the first update, falling to 0.005"),
   updateUntil: share.default(0.95).describe("share of the run after which the topology stays"),
+
+  liveChannels: flag().default(true).describe("compute only channels that matter to the loss; exact either way"),
 
   dyrelu: flag().optional().describe("DyReLU phasing; on for EAST"),
   dyreluStart: share.default(62.5 / 250).describe("share of the run where DyReLU begins to fade"),

@@ -1,7 +1,7 @@
 import type { ImageDataset } from "../data/index.js";
+import { expected } from "../errors.js";
 import { buildModel, ResNet } from "../models/index.js";
 import { Initializer, type Module } from "../nn/index.js";
-import { expected } from "../errors.js";
 import { Adam, type Schedule, SGD, stepDecay } from "../optim/index.js";
 import { methods, prunable, type SparseMethod, SparseTraining } from "../sparse/index.js";
 import type { Callback, CheckpointContent, FitOptions, JsonObject } from "../train/index.js";
@@ -60,7 +60,10 @@ export function prepare(input: TrainConfigInput, images: ImageFormat, trainImage
   // The stored weights make up the whole network's budget: with sharing each tensor is denser (paper, eq. for s).
   const density = config.method === "dense" ? 1 : Math.min(1, ((1 - config.sparsity / 100) * total) / owned);
   const method = sparseMethod(config, density, steps);
-  const callbacks = [new SparseTraining(method, { seed, density, fullSize: total }), ...(phasing ? [phasing] : [])];
+  const callbacks = [
+    ...(phasing ? [phasing] : []),
+    new SparseTraining(method, { seed, density, fullSize: total, liveChannels: config.liveChannels }),
+  ];
   const optimizer = config.optimizer === "sgd" ? new SGD(config) : new Adam(config);
   const description = { config, images } as unknown as JsonObject;
   return {
@@ -85,7 +88,11 @@ export function prepare(input: TrainConfigInput, images: ImageFormat, trainImage
 
 function learningRate({ learningRate: initial }: TrainConfig, steps: number): Schedule {
   const milestones = [125 / 250, 187 / 250].map((share) => Math.round(share * steps));
-  return stepDecay({ initial, factor: 0.1, milestones: milestones.filter((step, i) => milestones.indexOf(step) === i) });
+  return stepDecay({
+    initial,
+    factor: 0.1,
+    milestones: milestones.filter((step, i) => milestones.indexOf(step) === i),
+  });
 }
 
 function sparseMethod(config: TrainConfig, density: number, steps: number): SparseMethod {
@@ -110,10 +117,17 @@ function sparseMethod(config: TrainConfig, density: number, steps: number): Spar
   });
 }
 
-export const imageFormat = ({ classes, shape, mean, std }: ImageDataset): ImageFormat => ({ classes, shape, mean, std });
+export const imageFormat = ({ classes, shape, mean, std }: ImageDataset): ImageFormat => ({
+  classes,
+  shape,
+  mean,
+  std,
+});
 
 /** The network in a checkpoint, as it was at that step, and what it was trained on and by. */
-export function openNetwork(content: CheckpointContent): Recipe & { readonly images: ImageFormat; readonly step: number } {
+export function openNetwork(
+  content: CheckpointContent,
+): Recipe & { readonly images: ImageFormat; readonly step: number } {
   const { config, images, progress } = content.header as unknown as {
     config: TrainConfigInput;
     images: ImageFormat;

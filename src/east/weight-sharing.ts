@@ -1,6 +1,6 @@
 import { expected } from "../errors.js";
-import { Conv2d, type Initial, Initializer, Module, Parameter } from "../nn/index.js";
 import type { ResNet } from "../models/index.js";
+import { Conv2d, type Initial, Initializer, Module, Parameter } from "../nn/index.js";
 import { conv2d, scaleBy } from "../ops/index.js";
 import { SparseTensor, type Tensor } from "../tensor/index.js";
 
@@ -8,6 +8,7 @@ import { SparseTensor, type Tensor } from "../tensor/index.js";
 export class SharedConv2d extends Module {
   readonly scale: Parameter;
   readonly #source: Conv2d;
+  #needed: Tensor | null = null;
 
   constructor(source: Conv2d, scale: Initial) {
     super();
@@ -18,13 +19,26 @@ export class SharedConv2d extends Module {
   get source(): Conv2d {
     return this.#source;
   }
+  get stride(): number {
+    return this.#source.stride;
+  }
+  get padding(): number {
+    return this.#source.padding;
+  }
+  /** Outputs of this use to compute, as in `Conv2d`. */
+  get needed(): Tensor | null {
+    return this.#needed;
+  }
+  set needed(needed: Tensor | null) {
+    this.#needed = needed;
+  }
   forward(x: Tensor): Tensor {
     const { weight } = this.#source;
     const scale = this.scale.leaf;
     const { value } = weight;
-    if (!(value instanceof SparseTensor)) return conv2d(x, scaleBy(value, scale), this.#source);
+    if (!(value instanceof SparseTensor)) return conv2d(x, scaleBy(value, scale), this);
     const values = scaleBy(value.values, scale);
-    return conv2d(x, new SparseTensor(value.topology, values, value.denseGradient, scale), this.#source);
+    return conv2d(x, new SparseTensor(value.topology, values, value.denseGradient, scale), this);
   }
 }
 

@@ -17,6 +17,7 @@ export class Conv2d extends Module {
   readonly weight: Parameter;
   readonly stride: number;
   readonly padding: number;
+  #needed: Tensor | null = null;
 
   constructor(inputs: number, outputs: number, options: Conv2dOptions) {
     super();
@@ -24,6 +25,13 @@ export class Conv2d extends Module {
     this.weight = new Parameter([outputs, inputs, kernel, kernel], init.fanIn(inputs * kernel * kernel), true);
     this.stride = stride;
     this.padding = padding;
+  }
+  /** Outputs to compute, `[outputs]` (i32 0 or 1); null for all. Used with a sparse weight. */
+  get needed(): Tensor | null {
+    return this.#needed;
+  }
+  set needed(needed: Tensor | null) {
+    this.#needed = needed;
   }
   forward(x: Tensor): Tensor {
     return conv2d(x, this.weight.value, this);

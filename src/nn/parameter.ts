@@ -1,5 +1,5 @@
 import { expected } from "../errors.js";
-import { DenseGradient, sizeOf, SparseTensor, Tensor, type Topology } from "../tensor/index.js";
+import { DenseGradient, SparseTensor, sizeOf, Tensor, type Topology } from "../tensor/index.js";
 
 /** Initial values at flat positions of the dense shape, or of all of it for a count. */
 export type Initial = (at: number | Int32Array) => Float32Array;

@@ -10,7 +10,9 @@ export class GlobalAveragePool extends Module {
 }
 
 export class MaxPool extends Module {
-  constructor(private readonly options: { readonly kernel: number; readonly stride?: number; readonly padding?: number }) {
+  constructor(
+    private readonly options: { readonly kernel: number; readonly stride?: number; readonly padding?: number },
+  ) {
     super();
   }
   forward(x: Tensor): Tensor {

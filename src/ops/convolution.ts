@@ -1,13 +1,25 @@
 import { expected } from "../errors.js";
 import type { ConvShape } from "../native.js";
-import { type DenseGradient, defineOp, SparseTensor, type Tensor, type Topology } from "../tensor/index.js";
-import { like, notEmpty, reshape } from "./elementwise.js";
+import {
+  type DenseGradient,
+  defineOp,
+  emptyChannels,
+  SparseTensor,
+  type Tensor,
+  type Topology,
+} from "../tensor/index.js";
+import { given, like, notEmpty, reshape } from "./elementwise.js";
 
 export interface ConvOptions {
   /** 1 by default. */
   stride?: number;
   /** Zeros around the image; 0 by default. */
   padding?: number;
+  /**
+   * Which outputs anything depends on, `[o]` (i32 0 or 1), for a sparse weight: only those are computed, and the result
+   * is compact. Null or left out: all.
+   */
+  needed?: Tensor | null;
 }
 
 const outputShape = ([, h, w, n, o, kh, kw, stride, padding]: ConvShape): number[] => [
@@ -41,17 +53,27 @@ export interface SparseConv {
   readonly topology: Topology;
   readonly denseGradient: DenseGradient;
   readonly factor: Tensor | null;
+  readonly needed: Tensor | null;
+  /** What was passed to `conv2d` as its options: the layer, when a module did. */
+  readonly site: object | null;
 }
 
 const sparseConv = defineOp<[Tensor, Tensor], SparseConv, null>("sparseConv", {
-  forward([x, values], { shape, topology }) {
+  compact: true,
+  forward([x, values], { shape, topology, needed }) {
     const output = like(x, outputShape(shape));
+    if (needed) output.channels = emptyChannels(output);
     const { rowStart, rowEntry } = topology.orders;
-    x.kernels.sparse_conv_forward(x.buffer, values.buffer, rowStart.buffer, rowEntry.buffer, shape, output.buffer);
+    // biome-ignore format: the kernel's argument order
+    x.kernels.sparse_conv_forward(x.buffer, ...given(x.channels), values.buffer, rowStart.buffer, rowEntry.buffer, shape,
+      needed?.buffer ?? null, output.buffer, given(output.channels)[0]);
     return { output, saved: null };
   },
-  backward({ inputs: [x, values], attributes: { shape, topology, denseGradient, factor }, gradient, needs, into }) {
+  backward({ inputs: [x, values], attributes: { shape, topology, denseGradient, factor }, ...context }) {
+    const { gradient, output, needs, into } = context;
     if (denseGradient.wanted) {
+      if (output.channels || x.channels)
+        throw expected("growth gradient", "complete activations", "compact ones", undefined, "EASTING_INTERNAL");
       const { tensor, accumulate } = denseGradient.into(topology.shape, x);
       const by = factor?.buffer ?? null;
       x.kernels.dense_conv_backward_weight(x.buffer, gradient.buffer, shape, by, tensor.buffer, accumulate);
@@ -59,24 +81,22 @@ const sparseConv = defineOp<[Tensor, Tensor], SparseConv, null>("sparseConv", {
     const dx = needs(0) ? into(0) : null;
     const dvalues = needs(1) ? into(1) : null;
     const { columnStart, columnEntry, columnValue } = topology.orders;
-    x.kernels.sparse_conv_backward(
-      x.buffer,
-      gradient.buffer,
-      values.buffer,
-      columnStart.buffer,
-      columnEntry.buffer,
-      columnValue.buffer,
-      shape,
-      dx?.tensor.buffer ?? null,
-      dx?.accumulate ?? false,
-      dvalues?.tensor.buffer ?? null,
-      dvalues?.accumulate ?? false,
-    );
+    // biome-ignore format: the kernel's argument order
+    x.kernels.sparse_conv_backward(x.buffer, ...given(x.channels), gradient.buffer, given(output.channels)[0], values.buffer,
+      columnStart.buffer, columnEntry.buffer, columnValue.buffer, shape,
+      dx?.tensor.buffer ?? null, ...given(dx?.tensor.channels), dx?.accumulate ?? false,
+      dvalues?.tensor.buffer ?? null, dvalues?.accumulate ?? false);
   },
 });
 
-const attributes = (shape: ConvShape, { topology, denseGradient, factor }: SparseTensor): SparseConv => ({
+const attributes = (
+  shape: ConvShape,
+  { topology, denseGradient, factor }: SparseTensor,
+  options: ConvOptions | null = null,
+): SparseConv => ({
   shape,
+  needed: options?.needed ?? null,
+  site: options,
   topology,
   denseGradient,
   factor,
@@ -105,7 +125,7 @@ export function conv2d(x: Tensor, weight: Tensor | SparseTensor, options: ConvOp
   if (output[1] < 1 || output[2] < 1)
     throw expected("conv2d", `an image of at least ${kh} × ${kw} after padding`, `${h} × ${w}`);
   return weight instanceof SparseTensor
-    ? sparseConv([x, weight.values], attributes(shape, weight))
+    ? sparseConv([x, weight.values], attributes(shape, weight, options))
     : denseConv([x, weight], shape);
 }
 

@@ -1,5 +1,5 @@
 import { expected } from "../errors.js";
-import { defineOp, sizeOf, Tensor } from "../tensor/index.js";
+import { type Channels, defineOp, sizeOf, Tensor } from "../tensor/index.js";
 
 export const like = (x: Tensor, shape: readonly number[] = x.shape) =>
   Tensor.empty(shape, { dtype: x.dtype, device: x.device });
@@ -9,6 +9,12 @@ export function notEmpty(where: string, ...tensors: readonly { readonly shape: r
   for (const { shape } of tensors)
     if (sizeOf(shape) === 0) throw expected(where, "tensors with elements", `shape [${shape.join(", ")}]`);
 }
+
+/** Kind and value buffers of a tensor's channels, null for a complete tensor: consecutive arguments of kernels. */
+export const given = (channels: Channels | null | undefined): [kind: number | null, value: number | null] => [
+  channels?.kind.buffer ?? null,
+  channels?.value.buffer ?? null,
+];
 
 function sameShape(where: string, a: Tensor, b: Tensor): void {
   if (a.shape.length !== b.shape.length || a.shape.some((extent, i) => extent !== b.shape[i]))

@@ -1,6 +1,6 @@
 import { expected } from "../errors.js";
-import { defineOp, recordedAsNow, Tensor } from "../tensor/index.js";
-import { like, notEmpty } from "./elementwise.js";
+import { defineOp, emptyChannels, recordedAsNow, Tensor } from "../tensor/index.js";
+import { given, like, notEmpty } from "./elementwise.js";
 
 export interface BatchNormOptions {
   /** Running mean and variance, `[c]`: updated in training, used in evaluation. */
@@ -23,18 +23,23 @@ const batchNormOp = defineOp<
   Attributes,
   { mean: Tensor; inverseDeviation: Tensor }
 >("batchNorm", {
+  compact: true,
   forward([x, weight, bias, residual], attributes) {
     const { runningMean, runningVariance, training, epsilon, momentum, relu, updateStatistics } = attributes;
     const c = x.shape[0];
     const output = like(x);
+    if (x.channels) output.channels = emptyChannels(output);
     const saved = { mean: like(x, [c]), inverseDeviation: like(x, [c]) };
     const { mean, inverseDeviation } = saved;
+    const [kind] = given(x.channels);
+    const other = [residual?.buffer ?? null, ...given(residual?.channels)] as const;
+    const result = [output.buffer, ...given(output.channels)] as const;
     // biome-ignore format: the kernel's argument order
-    if (training) x.kernels.batch_norm_forward(x.buffer, residual?.buffer ?? null, weight.buffer, bias.buffer, c, epsilon, relu,
-      mean.buffer, inverseDeviation.buffer, updateStatistics ? runningMean.buffer : null, updateStatistics ? runningVariance.buffer : null, momentum, output.buffer);
+    if (training) x.kernels.batch_norm_forward(x.buffer, kind, ...other, weight.buffer, bias.buffer, c, epsilon, relu,
+      mean.buffer, inverseDeviation.buffer, updateStatistics ? runningMean.buffer : null, updateStatistics ? runningVariance.buffer : null, momentum, ...result);
     // biome-ignore format: the kernel's argument order
-    else x.kernels.batch_norm_evaluate(x.buffer, residual?.buffer ?? null, weight.buffer, bias.buffer, runningMean.buffer,
-      runningVariance.buffer, c, epsilon, relu, mean.buffer, inverseDeviation.buffer, output.buffer);
+    else x.kernels.batch_norm_evaluate(x.buffer, kind, ...other, weight.buffer, bias.buffer, runningMean.buffer,
+      runningVariance.buffer, c, epsilon, relu, mean.buffer, inverseDeviation.buffer, ...result);
     return { output, saved };
   },
   backward({ inputs: [x, weight, bias, residual], attributes: { relu, training }, saved, output, ...context }) {
@@ -44,13 +49,17 @@ const batchNormOp = defineOp<
     const dweight = needs(1) ? into(1) : null;
     const dbias = needs(2) ? into(2) : null;
     // Without a residual dx may overwrite the incoming gradient.
-    const dx = needs(0) ? (passesOn ? like(x) : gradient) : null;
+    const dx = needs(0) ? (passesOn ? like(x) : gradient.view(x.shape)) : null;
+    // The masked gradient is the residual's, in place; which of its planes are there is worked out anew.
+    const dresidual = passesOn ? gradient.view(x.shape) : null;
+    if (dresidual && output.channels) dresidual.channels = emptyChannels(output);
     // biome-ignore format: the kernel's argument order
-    x.kernels.batch_norm_backward(x.buffer, passesOn && relu ? output.buffer : null, gradient.buffer, weight.buffer, bias.buffer,
-      saved.mean.buffer, saved.inverseDeviation.buffer, c, relu, training, passesOn, dx?.buffer ?? null,
+    x.kernels.batch_norm_backward(x.buffer, given(x.channels)[0], passesOn && relu ? output.buffer : null, given(output.channels)[0],
+      gradient.buffer, ...given(gradient.channels), weight.buffer, bias.buffer, saved.mean.buffer, saved.inverseDeviation.buffer,
+      c, relu, training, passesOn, given(residual?.channels)[0], ...given(dresidual?.channels), dx?.buffer ?? null,
       dweight?.tensor.buffer ?? null, dbias?.tensor.buffer ?? null, dweight?.accumulate ?? dbias?.accumulate ?? false);
     if (dx) give(0, dx);
-    if (passesOn && needs(3)) give(3, gradient);
+    if (dresidual && needs(3)) give(3, dresidual);
   },
 });
 

@@ -1,19 +1,22 @@
 import { expected } from "../errors.js";
 import type { ConvShape } from "../native.js";
 import { defineOp, Tensor } from "../tensor/index.js";
-import { like, notEmpty } from "./elementwise.js";
+import { given, like, notEmpty } from "./elementwise.js";
 
 const averagePoolOp = defineOp<[Tensor], null, null>("globalAveragePool", {
+  compact: true,
   forward([x]) {
     const [c, , , n] = x.shape;
     const output = like(x, [c, n]);
-    x.kernels.average_pool_forward(x.buffer, c, n, output.buffer);
+    x.kernels.average_pool_forward(x.buffer, ...given(x.channels), c, n, output.buffer);
     return { output, saved: null };
   },
   backward({ inputs: [x], gradient, into }) {
     const [c, , , n] = x.shape;
     const { tensor, accumulate } = into(0);
-    x.kernels.average_pool_backward(gradient.buffer, c, n, tensor.buffer, accumulate);
+    const [kind] = given(x.channels);
+    // biome-ignore format: the kernel's argument order
+    x.kernels.average_pool_backward(gradient.buffer, kind, c, n, tensor.buffer, ...given(tensor.channels), accumulate);
   },
 });
 

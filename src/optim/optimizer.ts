@@ -15,7 +15,8 @@ export abstract class Optimizer {
 
   /** One step for every parameter that has a gradient. `step` counts from 1. */
   step(parameters: readonly Parameter[], context: StepContext): void {
-    for (const parameter of parameters) if (parameter.leaf.gradient) this.update(parameter, this.#slots(parameter), context);
+    for (const parameter of parameters)
+      if (parameter.leaf.gradient) this.update(parameter, this.#slots(parameter), context);
   }
 
   /** Follows a new topology: value j comes from old position `from[j]`, or is new (state 0) where that is -1 (i32). */
@@ -52,7 +53,10 @@ export abstract class Optimizer {
       for (const [i, tensor] of this.#slots(parameter).entries()) {
         const data = state.get(`${this.slots[i]}/${parameter.name}`);
         if (!data)
-          throw new EastingError("EASTING_CHECKPOINT", `optimizer: expected state ${this.slots[i]}/${parameter.name}, got none`);
+          throw new EastingError(
+            "EASTING_CHECKPOINT",
+            `optimizer: expected state ${this.slots[i]}/${parameter.name}, got none`,
+          );
         tensor.write(data);
       }
     }

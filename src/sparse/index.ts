@@ -6,7 +6,7 @@ export {
   uniformDistribution,
 } from "./distribution.js";
 export { type DropAndGrowOptions, dropAndGrow, scaledInterval } from "./drop-and-grow.js";
-export { type Liveness, liveFraction, liveness } from "./liveness.js";
+export { type Liveness, liveFraction, liveness, livenessOf } from "./liveness.js";
 export {
   type DropScore,
   type GrowScore,
@@ -19,4 +19,4 @@ export { dense, type MethodName, methods, rigl, set, staticRandom } from "./meth
 export { type CyclicDensityOptions, cyclicDensity, dropFractionCosine } from "./schedule.js";
 export { type LayerSummary, type NetworkSummary, summarize } from "./summary.js";
 export { changeTopology, type LayerChange } from "./topology.js";
-export { livenessOf, nnzOf, prunable, SparseTraining, type SparseTrainingOptions } from "./training.js";
+export { nnzOf, prunable, SparseTraining, type SparseTrainingOptions } from "./training.js";

@@ -1,5 +1,6 @@
-import { type TapeNode, type Tensor, tape, type Topology } from "../tensor/index.js";
+import type { Module } from "../nn/index.js";
 import type { SparseConv } from "../ops/index.js";
+import { scope, type TapeNode, Tensor, type Topology, tape } from "../tensor/index.js";
 
 /** What of a network can matter: its image-dependent paths to the logits. */
 export interface Liveness {
@@ -9,6 +10,10 @@ export interface Liveness {
   readonly liveLogits: number;
   /** Per sparse weight tensor: existing and live weights. */
   readonly layers: ReadonlyMap<Topology, { readonly nnz: number; readonly live: number }>;
+  /** Per use of a sparse weight (the layer that made it): which outputs a logit depends on. */
+  readonly needed: ReadonlyMap<object, Uint8Array>;
+  /** Whether an activation joins all channels of an image, so that all of them matter. */
+  readonly mixed: boolean;
 }
 
 type Channels = Uint8Array;
@@ -29,7 +34,17 @@ export function liveness(logits: Tensor, image: Tensor): Liveness {
     [...used].map(([topology, live]) => [topology, { nnz: topology.nnz, live: count(live) }] as const),
   );
   const liveWeights = [...layers.values()].reduce((total, { live }) => total + live, 0);
-  return { liveWeights, liveLogits: count(reached.get(logits) ?? new Uint8Array(0)), layers };
+  const sites = nodes.flatMap((node) => {
+    const site = node.name === "sparseConv" ? (node.attributes as SparseConv).site : null;
+    return site ? [[site, needed.get(node.output) ?? new Uint8Array(node.output.shape[0])] as const] : [];
+  });
+  return {
+    liveWeights,
+    liveLogits: count(reached.get(logits) ?? new Uint8Array(0)),
+    layers,
+    needed: new Map(sites),
+    mixed: nodes.some((node) => node.name === "dyrelu"),
+  };
 }
 
 const count = (flags: Uint8Array) => flags.reduce((total, flag) => total + flag, 0);
@@ -105,4 +120,18 @@ function spread(inputs: number, outputs: number, visit: (from: number, to: numbe
 export function liveFraction({ layers, liveWeights }: Liveness): number | null {
   const nnz = [...layers.values()].reduce((total, layer) => total + layer.nnz, 0);
   return nnz === 0 ? null : liveWeights / nnz;
+}
+
+/** Liveness of a network at its present topology and form, from a forward pass of one blank image. */
+export function livenessOf(model: Module, [c, h, w]: readonly [number, number, number]): Liveness {
+  const { training } = model;
+  model.eval();
+  try {
+    return scope(() => {
+      const image = Tensor.zeros([c, h, w, 1], { requiresGradient: true });
+      return liveness(model.forward(image), image);
+    });
+  } finally {
+    model.train(training);
+  }
 }

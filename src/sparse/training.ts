@@ -1,7 +1,7 @@
 import type { Parameter } from "../nn/index.js";
-import { scope, Tensor } from "../tensor/index.js";
 import type { Callback, TrainContext } from "../train/index.js";
-import { type Liveness, liveness } from "./liveness.js";
+import { LiveChannels } from "./live-channels.js";
+import { livenessOf } from "./liveness.js";
 import type { SparseMethod } from "./method.js";
 import { changeTopology } from "./topology.js";
 
@@ -12,11 +12,16 @@ export interface SparseTrainingOptions {
   readonly density: number;
   /** Prunable weights of the whole network, shared ones counted at each use: what density and sparsity refer to. */
   readonly fullSize: number;
+  /** Compute only channels that matter to the loss; on by default, and exact either way. */
+  readonly liveChannels?: boolean;
 }
 
 /** Trains a network sparse by a method: draws the first topology, then changes it when the method's plan says so. */
 export class SparseTraining implements Callback {
   readonly name = "sparse";
+  readonly #live = new LiveChannels();
+  /** Which topology and form the live channels were worked out for. */
+  #planned: readonly unknown[] = [];
 
   constructor(
     private readonly method: SparseMethod,
@@ -32,13 +37,26 @@ export class SparseTraining implements Callback {
   }
 
   onStepStart(context: TrainContext, step: number): void {
-    const change = this.method.plan(step);
-    if (change?.grow !== "gradient") return;
     const parameters = prunable(context.parameters());
-    const counts = this.method.distribution(parameters, change.density);
-    // Pruning alone needs no gradient of what is missing.
-    for (const [i, parameter] of parameters.entries())
-      parameter.denseGradient.wanted = change.dropFraction > 0 || counts[i] > parameter.nnz;
+    const change = this.method.plan(step);
+    if (change?.grow === "gradient") {
+      const counts = this.method.distribution(parameters, change.density);
+      // Pruning alone needs no gradient of what is missing.
+      for (const [i, parameter] of parameters.entries())
+        parameter.denseGradient.wanted ||= change.dropFraction > 0 || counts[i] > parameter.nnz;
+    }
+    if (this.options.liveChannels === false) return;
+    this.#replan(context);
+    this.#live.apply(!parameters.some(({ denseGradient }) => denseGradient.wanted));
+  }
+
+  #replan({ model, imageShape }: TrainContext): void {
+    const parameters = model.parameters();
+    const present = parameters.map(({ sparse }) => sparse?.topology ?? null);
+    if (present.length === this.#planned.length && present.every((topology, i) => topology === this.#planned[i]))
+      return;
+    this.#planned = present;
+    this.#live.update(model, imageShape);
   }
 
   async onStepEnd({ optimizer, emit, ...context }: TrainContext, step: number): Promise<void> {
@@ -81,18 +99,4 @@ export function prunable(parameters: readonly Parameter[]): Parameter[] {
 
 export function nnzOf(parameters: readonly Parameter[]): number {
   return parameters.reduce((total, parameter) => total + parameter.nnz, 0);
-}
-
-/** Liveness of a network at its present topology and form, from a forward pass of one blank image. */
-export function livenessOf(model: TrainContext["model"], [c, h, w]: TrainContext["imageShape"]): Liveness {
-  const { training } = model;
-  model.eval();
-  try {
-    return scope(() => {
-      const image = Tensor.zeros([c, h, w, 1], { requiresGradient: true });
-      return liveness(model.forward(image), image);
-    });
-  } finally {
-    model.train(training);
-  }
 }

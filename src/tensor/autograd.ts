@@ -1,5 +1,5 @@
 import { expected } from "../errors.js";
-import { type TapeNode, Tensor } from "./tensor.js";
+import { type Channels, emptyChannels, expand, type TapeNode, Tensor } from "./tensor.js";
 
 export type Inputs = readonly (Tensor | null)[];
 
@@ -20,6 +20,8 @@ export interface Backward<I extends Inputs, A, S> {
 
 /** An op: forward and backward together. */
 export interface OpRecord<I extends Inputs, A, S> {
+  /** Set by ops that read and write compact activations and gradients; others see complete ones only. */
+  readonly compact?: true;
   forward(inputs: I, attributes: A): { output: Tensor; saved: S };
   backward(context: Backward<I, A, S>): void;
 }
@@ -39,8 +41,9 @@ export function defineOp<I extends Inputs, A, S>(
   record: OpRecord<I, A, S>,
 ): (inputs: I, attributes: A) => Tensor {
   names.add(name);
-  return (inputs, attributes) => {
-    for (const input of inputs) input?.materialize();
+  return (given, attributes) => {
+    for (const input of given) input?.materialize();
+    const inputs = record.compact ? given : (given.map((input) => input && complete(input)) as unknown as I);
     const { output, saved } = record.forward(inputs, attributes);
     if (recording && inputs.some((input) => input?.requiresGradient)) {
       output.requiresGradient = true;
@@ -50,6 +53,7 @@ export function defineOp<I extends Inputs, A, S>(
         inputs,
         attributes,
         output,
+        compact: record.compact ?? false,
         backward: (context) =>
           record.backward({ ...(context as Backward<I, A, S>), inputs, attributes, saved, output }),
       };
@@ -57,6 +61,25 @@ export function defineOp<I extends Inputs, A, S>(
     }
     return output;
   };
+}
+
+const expandOp = defineOp<[Tensor], null, null>("expand", {
+  compact: true,
+  forward([x]) {
+    return { output: expand(x), saved: null };
+  },
+  backward({ inputs: [x], gradient, into }) {
+    const { tensor, accumulate } = into(0);
+    const { kind, value } = tensor.channels as Channels;
+    const from = (x.channels as Channels).kind;
+    // biome-ignore format: the kernel's argument order
+    x.kernels.expand_backward(gradient.buffer, from.buffer, x.shape[0], tensor.buffer, kind.buffer, value.buffer, accumulate);
+  },
+});
+
+/** The activation with all its planes there. */
+function complete(x: Tensor): Tensor {
+  return x.channels ? expandOp([x], null) : x;
 }
 
 /** Runs `f` without recording: results hold no history and need no gradient. */
@@ -110,9 +133,10 @@ export function backward(loss: Tensor): void {
   ]);
   noGradient(() => {
     for (const node of tape(loss)) {
-      const gradient = gradients.get(node.output);
-      if (!gradient) continue;
+      const arrived = gradients.get(node.output);
+      if (!arrived) continue;
       gradients.delete(node.output);
+      const gradient = node.compact || !arrived.channels ? arrived : expand(arrived);
       let given = false;
       const existing = (input: Tensor) => (input.node ? gradients.get(input) : input.gradient) ?? null;
       const set = (input: Tensor, tensor: Tensor) => {
@@ -126,8 +150,10 @@ export function backward(loss: Tensor): void {
         into: (index: number) => {
           const input = at(index);
           const before = existing(input);
-          if (before) return { tensor: before, accumulate: true };
+          if (before?.channels && !node.compact) set(input, expand(before));
+          if (before) return { tensor: existing(input) as Tensor, accumulate: true };
           const tensor = Tensor.empty(input.shape, { dtype: input.dtype, device: input.device });
+          if (input.channels) tensor.channels = emptyChannels(input);
           set(input, tensor);
           return { tensor, accumulate: false };
         },
@@ -135,6 +161,8 @@ export function backward(loss: Tensor): void {
           const input = at(index);
           const before = existing(input);
           if (before) {
+            if (before.channels || tensor.channels)
+              throw expected("backward", "complete gradients to add up", "compact ones", undefined, "EASTING_INTERNAL");
             tensor.kernels.copy(tensor.buffer, before.buffer, true);
             if (tensor !== gradient) tensor.dispose();
             return;

@@ -15,7 +15,12 @@ export function resolveDevice(request: DeviceRequest = "auto"): { device: Device
     : cudaDevices.length === 0
       ? cudaReason
       : "the CUDA backend of this release holds the elementwise kernels only, so networks train on the CPU";
-  if (request === "cuda") throw new EastingError("EASTING_DEVICE", `device: expected a usable CUDA device, got none: ${missing}`, 'use device "cpu" or "auto"');
+  if (request === "cuda")
+    throw new EastingError(
+      "EASTING_DEVICE",
+      `device: expected a usable CUDA device, got none: ${missing}`,
+      'use device "cpu" or "auto"',
+    );
   const cpu = `CPU, ${isa} kernels, ${native.threads()} threads`;
   return { device: "cpu", reason: request === "cpu" ? cpu : `${cpu} (no GPU: ${missing})` };
 }

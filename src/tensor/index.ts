@@ -13,7 +13,9 @@ export { type Key, keyWords, type Purpose, permutation, randomBits, sample, unif
 export { scope } from "./scope.js";
 export { DenseGradient, SparseTensor, Topology } from "./sparse-tensor.js";
 export {
+  type Channels,
   type Dtype,
+  emptyChannels,
   sizeOf,
   synchronize,
   type TapeNode,

@@ -14,9 +14,13 @@ export function register(tensor: Scoped): boolean {
 
 function collect(value: unknown, found: Set<unknown>): void {
   if (value === null || typeof value !== "object") return;
-  if ("dispose" in value) found.add(value);
-  else if (Array.isArray(value)) for (const item of value) collect(item, found);
-  else if (Object.getPrototypeOf(value) === Object.prototype) for (const item of Object.values(value)) collect(item, found);
+  if ("dispose" in value) {
+    found.add(value);
+    if ("channels" in value) collect(value.channels, found);
+  }
+  if (Array.isArray(value)) for (const item of value) collect(item, found);
+  else if (Object.getPrototypeOf(value) === Object.prototype)
+    for (const item of Object.values(value)) collect(item, found);
 }
 
 /**

@@ -47,6 +47,7 @@ export interface TapeNode {
   readonly inputs: readonly (Tensor | null)[];
   readonly attributes: unknown;
   readonly output: Tensor;
+  readonly compact: boolean;
   backward(context: unknown): void;
 }
 
@@ -56,11 +57,22 @@ export interface Deferred {
   residual: Tensor | null;
 }
 
+/**
+ * What is there of a compact activation's channels: kind `[c]` (i32) 1 for a plane, 0 for zero everywhere, -1 for nowhere
+ * needed, 2 for one number everywhere, which `value [c]` holds. Of a gradient, `value` holds the sum over the plane.
+ */
+export interface Channels {
+  readonly kind: Tensor;
+  readonly value: Tensor;
+}
+
 /** An array of numbers on a device, with shape, and with the record of what made it. Activations are `[c, h, w, n]`. */
 export class Tensor {
   gradient: Tensor | null = null;
   node: TapeNode | null = null;
   deferred: Deferred | null = null;
+  /** Set on compact activations; ops that know nothing of it are handed a complete copy. */
+  channels: Channels | null = null;
   requiresGradient: boolean;
   kept = false;
   #storage: Storage | null;
@@ -147,14 +159,14 @@ export class Tensor {
     this.deferred = null;
     const result = deferred.compute({ relu: false, residual: deferred.residual });
     this.#storage = (result.#storage as Storage).share();
+    this.channels = result.channels;
     this.requiresGradient = result.requiresGradient;
     if (result.node) this.node = { ...result.node, output: this, backward: result.node.backward };
   }
 
   /** The same memory under another shape of the same size. Not recorded: use the `reshape` op for gradients. */
   view(shape: readonly number[]): Tensor {
-    if (sizeOf(shape) !== this.size)
-      throw expected("view", `${this.size} elements`, `shape [${shape.join(", ")}]`);
+    if (sizeOf(shape) !== this.size) throw expected("view", `${this.size} elements`, `shape [${shape.join(", ")}]`);
     void this.buffer;
     return new Tensor([...shape], this.dtype, this.device, (this.#storage as Storage).share(), false);
   }
@@ -175,6 +187,8 @@ export class Tensor {
 
   /** The contents; blocks until all work queued so far is done. */
   dataSync(): TypedArray {
+    void this.buffer;
+    if (this.channels) return expand(this).dataSync();
     const result = new dtypes[this.dtype].array(this.size);
     native.download(this.buffer, result, 0);
     return result;
@@ -189,6 +203,7 @@ export class Tensor {
   /** Keeps this tensor alive beyond its scope, until `dispose()`. */
   keep(): this {
     this.kept = true;
+    for (const part of Object.values(this.channels ?? {}) as Tensor[]) part.keep();
     return this;
   }
 
@@ -206,6 +221,23 @@ export class Tensor {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** A complete copy of a compact activation `[c, …]`. */
+export function expand(x: Tensor): Tensor {
+  const { kind, value } = x.channels as Channels;
+  const y = Tensor.empty(x.shape, { dtype: x.dtype, device: x.device });
+  x.kernels.expand_forward(x.buffer, kind.buffer, value.buffer, x.shape[0], y.buffer);
+  return y;
+}
+
+/** Room for the channels of a compact tensor, for a kernel to fill. */
+export function emptyChannels(like: Tensor): Channels {
+  const { device, dtype, shape } = like;
+  return {
+    kind: Tensor.empty([shape[0]], { dtype: "i32", device }),
+    value: Tensor.empty([shape[0]], { dtype, device }),
+  };
 }
 
 /** Product of the extents. */

@@ -3,7 +3,7 @@ import { Loader } from "../data/index.js";
 import { EastingError, expected } from "../errors.js";
 import type { Module } from "../nn/index.js";
 import { countCorrect, crossEntropy } from "../ops/index.js";
-import { clipFactor, type ClipMode, type Optimizer, type Schedule } from "../optim/index.js";
+import { type ClipMode, clipFactor, type Optimizer, type Schedule } from "../optim/index.js";
 import { backward, resolveDevice, scope, synchronize } from "../tensor/index.js";
 import type { Callback, TrainContext } from "./callback.js";
 import type { CheckpointContent, Json, JsonObject } from "./checkpoint.js";
@@ -76,7 +76,7 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
   const loader = new Loader(data, batch, seed);
   const { stepsPerEpoch } = loader;
   const steps = epochs * stepsPerEpoch;
-  let emitted: TrainEvent[] = [];
+  const emitted: TrainEvent[] = [];
   const context: TrainContext = {
     model,
     optimizer,
@@ -114,6 +114,8 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
       const step = progress.step + 1;
       const epoch = Math.ceil(step / stepsPerEpoch);
       const learningRate = options.learningRate(progress.step);
+      if (options.clip?.mode === "dense")
+        for (const { sparse, denseGradient } of context.parameters()) denseGradient.wanted = sparse !== null;
       for (const callback of callbacks) callback.onStepStart?.(context, step);
       const result = await trainStep(model, loader, context, options, { step, epoch, learningRate });
       for (const callback of callbacks) await callback.onStepEnd?.(context, step);
@@ -192,7 +194,6 @@ async function trainStep(
   const batch = await loader.train(epoch, (step - 1) % loader.stepsPerEpoch);
   const parameters = context.parameters();
   const results = scope(() => {
-    if (clip.mode === "dense") for (const { sparse, denseGradient } of parameters) denseGradient.wanted ||= sparse !== null;
     const logits = model.forward(batch.images);
     const loss = crossEntropy(logits, batch.labels, { labelSmoothing });
     backward(loss);
@@ -238,7 +239,6 @@ export function restoreRun(
   content: CheckpointContent,
 ): void {
   const headers = (content.header.callbacks ?? {}) as JsonObject;
-  for (const callback of callbacks)
-    callback.load?.({ model, optimizer }, (headers[callback.name] ?? {}) as JsonObject);
+  for (const callback of callbacks) callback.load?.({ model, optimizer }, (headers[callback.name] ?? {}) as JsonObject);
   restoreState(model, optimizer, content);
 }

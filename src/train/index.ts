@@ -2,8 +2,8 @@ export type { Callback, TrainContext } from "./callback.js";
 export { type CheckpointContent, type Json, type JsonObject, readCheckpoint } from "./checkpoint.js";
 export { type Evaluation, evaluate } from "./evaluate.js";
 export type { EndEvent, EpochEvent, TrainEvent } from "./events.js";
-export { type Checkpoint, fit, type FitOptions, NotFiniteError, restoreRun } from "./fit.js";
-export { recordRun, type RecordOptions, type RunHooks } from "./record.js";
+export { type Checkpoint, type FitOptions, fit, NotFiniteError, restoreRun } from "./fit.js";
+export { type RecordOptions, type RunHooks, recordRun } from "./record.js";
 export {
   createRun,
   latestCheckpoint,

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "../../kernels.h"
+#include "../channels.h"
 #include "../vector.h"
 
 namespace easting::EASTING_VARIANT {
@@ -41,62 +42,132 @@ void apply(const Real* x, const Real* r, Affine a, bool relu, std::int64_t size,
   else r ? apply<false, true>(x, r, a, size, y) : apply<false, false>(x, r, a, size, y);
 }
 
+// Normalised output of one channel from its affine form; writes a plane unless the result is one number everywhere.
+struct Norm {
+  In<Real> x, residual;
+  In<int32_t> x_kind, residual_kind;
+  In<Real> residual_value;
+  bool relu;
+  std::int64_t size;
+  Out<Real> y;
+  Out<int32_t> y_kind;
+  Out<Real> y_value;
+
+  void write(std::int64_t c, Affine a) const {
+    const bool own = kind_of(x_kind, c) == Kind::plane;
+    const bool other = residual && kind_of(residual_kind, c) == Kind::plane;
+    if (residual && kind_of(residual_kind, c) == Kind::constant) a.shift += residual_value[c];
+    if (!own && !other) {
+      const Real value = relu && a.shift < 0 ? Real(0) : a.shift;  // NaN passes
+      // Behind a ReLU a zero passes nothing on; without one its gradient still counts.
+      y_kind[c] = relu && value == 0 ? Kind::zero : Kind::constant;
+      y_value[c] = value;
+      return;
+    }
+    if (y_kind) y_kind[c] = Kind::plane;
+    const Real* r = other ? residual.data + c * size : nullptr;
+    Real* out = y.data + c * size;
+    if (own) apply(x.data + c * size, r, a, relu, size, out);
+    else apply(r, nullptr, {1, a.shift}, relu, size, out);
+  }
+};
+
 }  // namespace
 
-void batch_norm_forward(In<Real> x, In<Real> residual, In<Real> weight, In<Real> bias, int32_t channels, double epsilon,
+void batch_norm_forward(In<Real> x, In<int32_t> x_kind, In<Real> residual, In<int32_t> residual_kind,
+                        In<Real> residual_value, In<Real> weight, In<Real> bias, int32_t channels, double epsilon,
                         bool relu, Out<Real> mean, Out<Real> inverse_deviation, Out<Real> running_mean,
-                        Out<Real> running_variance, double momentum, Out<Real> y) {
+                        Out<Real> running_variance, double momentum, Out<Real> y, Out<int32_t> y_kind,
+                        Out<Real> y_value) {
   const std::int64_t size = x.size / channels;
+  const Norm norm{x, residual, x_kind, residual_kind, residual_value, relu, size, y, y_kind, y_value};
   parallel_for(channels, x.size > parallel_threshold, [&](std::int64_t c) {
-    const Real* plane = x.data + c * size;
-    const double m = blocked_sum(size, [&](std::int64_t i) { return load(plane + i); },
-                                 [&](std::int64_t i) { return plane[i]; }) / static_cast<double>(size);
-    const Real center = static_cast<Real>(m);
-    const Vector centers = broadcast_value(center);
-    const auto square = [](auto d) { return d * d; };
-    // Σ(x - center)² - size (m - center)²: the second term removes what rounding the mean to Real added.
-    const double squares = blocked_sum(size, [&](std::int64_t i) { return square(load(plane + i) - centers); },
-                                       [&](std::int64_t i) { return square(plane[i] - center); });
-    const double gap = m - static_cast<double>(center);
-    double variance = squares / static_cast<double>(size) - gap * gap;
-    if (variance < 0) variance = 0;
-    mean[c] = center;
+    const auto kind = kind_of(x_kind, c);
+    if (kind == Kind::unneeded) {
+      y_kind[c] = Kind::zero;
+      return;
+    }
+    double m = 0, variance = 0;
+    if (kind == Kind::plane) {
+      const Real* plane = x.data + c * size;
+      m = blocked_sum(size, [&](std::int64_t i) { return load(plane + i); }, [&](std::int64_t i) { return plane[i]; }) /
+          static_cast<double>(size);
+      const Real center = static_cast<Real>(m);
+      const Vector centers = broadcast_value(center);
+      const auto square = [](auto d) { return d * d; };
+      // Σ(x - center)² - size (m - center)²: the second term removes what rounding the mean to Real added.
+      const double squares = blocked_sum(size, [&](std::int64_t i) { return square(load(plane + i) - centers); },
+                                         [&](std::int64_t i) { return square(plane[i] - center); });
+      const double gap = m - static_cast<double>(center);
+      variance = squares / static_cast<double>(size) - gap * gap;
+      if (variance < 0) variance = 0;
+    }
+    mean[c] = static_cast<Real>(m);
     inverse_deviation[c] = static_cast<Real>(1 / std::sqrt(variance + epsilon));
     if (running_mean) {
       const double unbiased = size > 1 ? variance * static_cast<double>(size) / static_cast<double>(size - 1) : variance;
       running_mean[c] = static_cast<Real>((1 - momentum) * running_mean[c] + momentum * m);
       running_variance[c] = static_cast<Real>((1 - momentum) * running_variance[c] + momentum * unbiased);
     }
-    apply(plane, residual ? residual.data + c * size : nullptr, affine(weight[c], bias[c], mean[c], inverse_deviation[c]),
-          relu, size, y.data + c * size);
+    norm.write(c, affine(weight[c], bias[c], mean[c], inverse_deviation[c]));
   });
 }
 
-void batch_norm_evaluate(In<Real> x, In<Real> residual, In<Real> weight, In<Real> bias, In<Real> running_mean,
+void batch_norm_evaluate(In<Real> x, In<int32_t> x_kind, In<Real> residual, In<int32_t> residual_kind,
+                         In<Real> residual_value, In<Real> weight, In<Real> bias, In<Real> running_mean,
                          In<Real> running_variance, int32_t channels, double epsilon, bool relu, Out<Real> mean,
-                         Out<Real> inverse_deviation, Out<Real> y) {
+                         Out<Real> inverse_deviation, Out<Real> y, Out<int32_t> y_kind, Out<Real> y_value) {
   const std::int64_t size = x.size / channels;
+  const Norm norm{x, residual, x_kind, residual_kind, residual_value, relu, size, y, y_kind, y_value};
   parallel_for(channels, x.size > parallel_threshold, [&](std::int64_t c) {
+    if (kind_of(x_kind, c) == Kind::unneeded) {
+      y_kind[c] = Kind::zero;
+      return;
+    }
     mean[c] = running_mean[c];
     inverse_deviation[c] = static_cast<Real>(1 / std::sqrt(static_cast<double>(running_variance[c]) + epsilon));
-    apply(x.data + c * size, residual ? residual.data + c * size : nullptr,
-          affine(weight[c], bias[c], mean[c], inverse_deviation[c]), relu, size, y.data + c * size);
+    norm.write(c, affine(weight[c], bias[c], mean[c], inverse_deviation[c]));
   });
 }
 
 // dy is masked by the ReLU in place: it is the residual's gradient. With xhat = (x - mean) / deviation and g = masked dy:
 // dbias = Σg, dweight = Σ g xhat, dx = weight / deviation * (g - (dbias + xhat dweight) / size) in training, and without
 // the bracket's second term in evaluation. dx may alias dy when there is no residual.
-void batch_norm_backward(In<Real> x, In<Real> y, Out<Real> dy, In<Real> weight, In<Real> bias, In<Real> mean,
+void batch_norm_backward(In<Real> x, In<int32_t> x_kind, In<Real> y, In<int32_t> y_kind, Out<Real> dy,
+                         In<int32_t> dy_kind, In<Real> dy_value, In<Real> weight, In<Real> bias, In<Real> mean,
                          In<Real> inverse_deviation, int32_t channels, bool relu, bool training, bool residual,
+                         In<int32_t> residual_kind, Out<int32_t> dresidual_kind, Out<Real> dresidual_value,
                          Out<Real> dx, Out<Real> dweight, Out<Real> dbias, bool accumulate_parameters) {
   const std::int64_t size = x.size / channels;
   parallel_for(channels, x.size > parallel_threshold, [&](std::int64_t c) {
-    const Real* plane = x.data + c * size;
+    const auto finish = [&](double sum, double product, bool there) {
+      if (dweight) dweight[c] = static_cast<Real>(accumulate_parameters ? dweight[c] + product : product);
+      if (dbias) dbias[c] = static_cast<Real>(accumulate_parameters ? dbias[c] + sum : sum);
+      if (!dresidual_kind) return;
+      const auto kind = kind_of(residual_kind, c);
+      dresidual_kind[c] = kind == Kind::plane && !there ? Kind::zero : kind > 0 ? kind : Kind::zero;
+      dresidual_value[c] = static_cast<Real>(sum);
+    };
+    const bool own = kind_of(x_kind, c) == Kind::plane;
+    Real* to = own && dx ? dx.data + c * size : nullptr;
+    const auto out_kind = kind_of(y_kind, c), gradient_kind = kind_of(dy_kind, c);
+    // A channel without a plane: xhat is the same number everywhere, 0 in training.
+    const double lone = training || out_kind == Kind::zero
+                            ? 0
+                            : -static_cast<double>(mean[c]) * static_cast<double>(inverse_deviation[c]);
+    if (out_kind == Kind::constant) {
+      const double sum = gradient_kind == Kind::constant ? static_cast<double>(dy_value[c]) : 0;
+      return finish(sum, sum * lone, false);
+    }
+    if (out_kind != Kind::plane || gradient_kind != Kind::plane) {
+      for (std::int64_t i = 0; to && i < size; ++i) to[i] = 0;
+      return finish(0, 0, false);
+    }
+    const Real* plane = own ? x.data + c * size : nullptr;
     const Real* out = y ? y.data + c * size : nullptr;
     Real* g = dy.data + c * size;
     const Affine a = affine(weight[c], bias[c], mean[c], inverse_deviation[c]);
-    const Vector scale = broadcast_value(a.scale), shift = broadcast_value(a.shift), zero{};
+    const Vector scale = broadcast_value(a.scale), shift = broadcast_value(a.shift), none{};
     const Real center = mean[c];
     const Vector centers = broadcast_value(center);
     const bool by_output = relu && residual;  // otherwise x tells whether the ReLU passed
@@ -104,12 +175,13 @@ void batch_norm_backward(In<Real> x, In<Real> y, Out<Real> dy, In<Real> weight, 
       const Vector v = load(g + i);
       if (!relu) return v;
       const Vector pre = by_output ? load(out + i) : load(plane + i) * scale + shift;
-      return pre > zero ? v : zero;
+      return pre > none ? v : none;
     };
     const auto masked_one = [&](std::int64_t i) {
       if (!relu) return g[i];
       return (by_output ? out[i] : plane[i] * a.scale + a.shift) > 0 ? g[i] : Real(0);
     };
+    const auto centered = [&](std::int64_t i) { return own ? load(plane + i) - centers : none; };
     double sum = 0, product = 0;
     std::int64_t i = 0;
     while (i + lanes <= size) {
@@ -117,44 +189,41 @@ void batch_norm_backward(In<Real> x, In<Real> y, Out<Real> dy, In<Real> weight, 
       Vector s0{}, s1{}, p0{}, p1{};
       for (; i + 2 * lanes <= end; i += 2 * lanes) {
         const Vector g0 = masked(i), g1 = masked(i + lanes);
-        if (residual && relu) store(g + i, g0), store(g + i + lanes, g1);
+        if (by_output) store(g + i, g0), store(g + i + lanes, g1);
         s0 += g0;
         s1 += g1;
-        p0 += g0 * (load(plane + i) - centers);
-        p1 += g1 * (load(plane + i + lanes) - centers);
+        p0 += g0 * centered(i);
+        p1 += g1 * centered(i + lanes);
       }
       for (; i + lanes <= end; i += lanes) {
         const Vector g0 = masked(i);
-        if (residual && relu) store(g + i, g0);
+        if (by_output) store(g + i, g0);
         s0 += g0;
-        p0 += g0 * (load(plane + i) - centers);
+        p0 += g0 * centered(i);
       }
       sum += static_cast<double>(horizontal_sum(s0 + s1));
       product += static_cast<double>(horizontal_sum(p0 + p1));
     }
     for (; i < size; ++i) {
       const Real v = masked_one(i);
-      if (residual && relu) g[i] = v;
+      if (by_output) g[i] = v;
       sum += static_cast<double>(v);
-      product += static_cast<double>(v) * static_cast<double>(plane[i] - center);
+      if (own) product += static_cast<double>(v) * static_cast<double>(plane[i] - center);
     }
-    product *= static_cast<double>(inverse_deviation[c]);
-    if (dweight) dweight[c] = static_cast<Real>(accumulate_parameters ? dweight[c] + product : product);
-    if (dbias) dbias[c] = static_cast<Real>(accumulate_parameters ? dbias[c] + sum : sum);
-    if (!dx) return;
-    Real* to = dx.data + c * size;
+    product = own ? product * static_cast<double>(inverse_deviation[c]) : sum * lone;
+    finish(sum, product, true);
+    if (!to) return;
     const double count = static_cast<double>(size);
     const Real mean_g = static_cast<Real>(training ? sum / count : 0);
     const Real slope = static_cast<Real>(training ? product / count * static_cast<double>(inverse_deviation[c]) : 0);
     const Vector mean_gs = broadcast_value(mean_g), slopes = broadcast_value(slope);
-    const bool done = residual && relu;  // dy already masked above
     i = 0;
     for (; i + lanes <= size; i += lanes) {
-      const Vector v = done ? load(g + i) : masked(i);
+      const Vector v = by_output ? load(g + i) : masked(i);
       store(to + i, scale * (v - mean_gs - (load(plane + i) - centers) * slopes));
     }
     for (; i < size; ++i) {
-      const Real v = done ? g[i] : masked_one(i);
+      const Real v = by_output ? g[i] : masked_one(i);
       to[i] = a.scale * (v - mean_g - (plane[i] - center) * slope);
     }
   });

@@ -3,13 +3,20 @@
 
 #include <cmath>
 
+#include "../channels.h"
 #include "../period.h"
 
 namespace easting::EASTING_VARIANT {
 
-void average_pool_forward(In<Real> x, std::int32_t channels, std::int32_t batch, Out<Real> y) {
+void average_pool_forward(In<Real> x, In<std::int32_t> x_kind, In<Real> x_value, std::int32_t channels,
+                          std::int32_t batch, Out<Real> y) {
   const std::int64_t plane = x.size / channels, length = row_length(batch, plane);
   parallel_for(channels, x.size >= parallel_threshold, [=](std::int64_t channel) {
+    if (const auto kind = kind_of(x_kind, channel); kind != Kind::plane) {
+      const Real value = kind == Kind::constant ? x_value[channel] : Real(0);
+      for (std::int64_t j = 0; j < batch; ++j) y[channel * batch + j] = value;
+      return;
+    }
     double* total = static_cast<double*>(scratch(0, batch * sizeof(double)));
     Real* part = static_cast<Real*>(scratch(1, length * sizeof(Real)));
     for (std::int64_t j = 0; j < batch; ++j) total[j] = 0;
@@ -30,9 +37,21 @@ void average_pool_forward(In<Real> x, std::int32_t channels, std::int32_t batch,
   });
 }
 
-void average_pool_backward(In<Real> dy, std::int32_t channels, std::int32_t batch, Out<Real> dx, bool accumulate) {
+void average_pool_backward(In<Real> dy, In<std::int32_t> x_kind, std::int32_t channels, std::int32_t batch, Out<Real> dx,
+                           Out<std::int32_t> dx_kind, Out<Real> dx_value, bool accumulate) {
   const std::int64_t plane = dx.size / channels, length = row_length(batch, plane);
   parallel_for(channels, dx.size >= parallel_threshold, [=](std::int64_t channel) {
+    bool add = accumulate;
+    if (x_kind) {
+      if (x_kind[channel] == Kind::constant) {
+        double sum = 0;
+        for (std::int64_t j = 0; j < batch; ++j) sum += static_cast<double>(dy[channel * batch + j]);
+        return put_constant(dx_kind, dx_value, channel, sum, accumulate);
+      }
+      add = accumulate && dx_kind[channel] == Kind::plane;
+      dx_kind[channel] = x_kind[channel] == Kind::plane ? Kind::plane : Kind::zero;
+      if (x_kind[channel] != Kind::plane) return;
+    }
     Real* row = static_cast<Real*>(scratch(0, length * sizeof(Real)));
     const Real pixels = static_cast<Real>(plane / batch);
     for (std::int64_t j = 0; j < batch; ++j) row[j] = dy[channel * batch + j] / pixels;
@@ -41,7 +60,7 @@ void average_pool_backward(In<Real> dy, std::int32_t channels, std::int32_t batc
     for (std::int64_t i = channel * plane; i < end; i += length) {
       const std::int64_t count = i + length < end ? length : end - i;
       Real* to = dx.data + i;
-      if (accumulate) {
+      if (add) {
 #pragma GCC ivdep
         for (std::int64_t j = 0; j < count; ++j) to[j] += row[j];
       } else {

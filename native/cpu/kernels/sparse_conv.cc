@@ -1,6 +1,7 @@
 // Sparse convolution in gather form: every output plane has one owner, which walks the nonzeros of its row (forward) or
 // column (backward). With a few nonzeros per row a convolution is a few scaled additions of whole runs [w][n].
 #include "../../kernels.h"
+#include "../channels.h"
 #include "../vector.h"
 
 namespace easting::EASTING_VARIANT {
@@ -14,12 +15,18 @@ struct Connection {
   std::int32_t id;
 };
 
+// A connection from a channel that is one number everywhere adds `value` wherever its tap lies inside the image.
+struct Offset {
+  std::int32_t dh, dw;
+  Real value;
+};
+
 // Runs of `count` vectors (template) for each pixel of one output row: sum over connections held in registers.
 template <int count>
 inline void gather_pixel(const Connection* connections, int n, std::int64_t offset_from, const std::int64_t* offsets,
-                         Real* out, bool accumulate) {
+                         Real* out, bool accumulate, Real start) {
   Vector sum[count];
-  for (int v = 0; v < count; ++v) sum[v] = accumulate ? load(out + v * lanes) : Vector{};
+  for (int v = 0; v < count; ++v) sum[v] = accumulate ? load(out + v * lanes) : broadcast_value(start);
   for (int k = 0; k < n; ++k) {
     const Real* p = connections[k].plane + offsets[k] + offset_from;
     const Vector w = broadcast_value(connections[k].value);
@@ -34,15 +41,15 @@ constexpr int wide = 8;
 constexpr int wide = 2;
 #endif
 
-// out[0, run) (+)= Σ_k value_k * (plane_k + offset_k)[0, run)
+// out[0, run) = (out or start) + Σ_k value_k * (plane_k + offset_k)[0, run)
 inline void gather_run(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t run, Real* out,
-                       bool accumulate) {
+                       bool accumulate, Real start = 0) {
   std::int64_t i = 0;
   for (; i + wide * lanes <= run; i += wide * lanes)
-    gather_pixel<wide>(connections, n, i, offsets, out + i, accumulate);
-  for (; i + lanes <= run; i += lanes) gather_pixel<1>(connections, n, i, offsets, out + i, accumulate);
+    gather_pixel<wide>(connections, n, i, offsets, out + i, accumulate, start);
+  for (; i + lanes <= run; i += lanes) gather_pixel<1>(connections, n, i, offsets, out + i, accumulate, start);
   for (; i < run; ++i) {
-    Real sum = accumulate ? out[i] : Real(0);
+    Real sum = accumulate ? out[i] : start;
     for (int k = 0; k < n; ++k) sum += connections[k].value * connections[k].plane[offsets[k] + i];
     out[i] = sum;
   }
@@ -50,21 +57,34 @@ inline void gather_run(const Connection* connections, const std::int64_t* offset
 
 }  // namespace
 
-void sparse_conv_forward(In<Real> x, In<Real> values, In<int32_t> row_start, In<int32_t> row_entry, ConvShape s,
-                         Out<Real> y) {
+void sparse_conv_forward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Real> values, In<int32_t> row_start,
+                         In<int32_t> row_entry, ConvShape s, In<int32_t> needed, Out<Real> y, Out<int32_t> y_kind) {
   const int out_h = s.out_h(), out_w = s.out_w(), n = s.n;
   const std::int64_t taps = s.taps(), in_plane = s.in_plane(), out_plane = s.out_plane();
   parallel_for(s.o, s.o * out_plane > parallel_threshold, [&](std::int64_t o) {
-    const int first = row_start[o], count = row_start[o + 1] - first;
-    Real* plane = y.data + o * out_plane;
-    auto* connections = static_cast<Connection*>(scratch(0, (count + 1) * (sizeof(Connection) + sizeof(Connection))));
-    auto* active = connections + count;
-    auto* offsets = static_cast<std::int64_t*>(scratch(1, (count + 1) * sizeof(std::int64_t)));
-    for (int k = 0; k < count; ++k) {
-      const int entry = row_entry[first + k], tap = static_cast<int>(entry % taps);
-      connections[k] = {x.data + entry / taps * in_plane, tap / s.kw - s.padding, tap % s.kw - s.padding,
-                        values[first + k], k};
+    if (needed && !needed[o]) {
+      y_kind[o] = Kind::unneeded;
+      return;
     }
+    const int first = row_start[o], entries = row_start[o + 1] - first;
+    auto* connections = static_cast<Connection*>(scratch(0, 2 * (entries + 1) * sizeof(Connection)));
+    auto* active = connections + entries;
+    auto* offsets = static_cast<std::int64_t*>(scratch(1, (entries + 1) * sizeof(std::int64_t)));
+    auto* constants = static_cast<Offset*>(scratch(2, (entries + 1) * sizeof(Offset)));
+    int count = 0, constant_count = 0;
+    for (int k = 0; k < entries; ++k) {
+      const int entry = row_entry[first + k], tap = static_cast<int>(entry % taps);
+      const std::int64_t i = entry / taps;
+      const int dh = tap / s.kw - s.padding, dw = tap % s.kw - s.padding;
+      const auto kind = kind_of(x_kind, i);
+      if (kind == Kind::plane) connections[count++] = {x.data + i * in_plane, dh, dw, values[first + k], k};
+      else if (kind == Kind::constant) constants[constant_count++] = {dh, dw, values[first + k] * x_value[i]};
+    }
+    if (y_kind) {
+      y_kind[o] = count + constant_count > 0 ? Kind::plane : Kind::zero;
+      if (y_kind[o] == Kind::zero) return;
+    }
+    Real* plane = y.data + o * out_plane;
     // Between two consecutive columns where no connection enters or leaves the image, a stride-1 row is one run.
     const int left = s.kw - 1 - s.padding > s.padding ? s.kw - 1 - s.padding : s.padding;
     for (int h = 0; h < out_h; ++h) {
@@ -77,7 +97,12 @@ void sparse_conv_forward(In<Real> x, In<Real> values, In<int32_t> row_start, In<
           active[m] = connections[k];
           offsets[m++] = (std::int64_t{hi} * s.w + wi) * n;
         }
-        gather_run(active, offsets, m, std::int64_t{width} * n, row + std::int64_t{w} * n, false);
+        Real start = 0;
+        for (int k = 0; k < constant_count; ++k) {
+          const int hi = h * s.stride + constants[k].dh, wi = w * s.stride + constants[k].dw;
+          if (hi >= 0 && hi < s.h && wi >= 0 && wi < s.w) start += constants[k].value;
+        }
+        gather_run(active, offsets, m, std::int64_t{width} * n, row + std::int64_t{w} * n, false, start);
       };
       if (s.stride == 1 && out_w > 2 * left) {
         for (int w = 0; w < left; ++w) columns(w, 1);
@@ -90,28 +115,85 @@ void sparse_conv_forward(In<Real> x, In<Real> values, In<int32_t> row_start, In<
   });
 }
 
-void sparse_conv_backward(In<Real> x, In<Real> dy, In<Real> values, In<int32_t> column_start, In<int32_t> column_entry,
-                          In<int32_t> column_value, ConvShape s, Out<Real> dx, bool accumulate_dx, Out<Real> dvalues,
-                          bool accumulate_dvalues) {
+namespace {
+
+// Σ of dy over the output pixels whose tap (dh, dw) lies inside the image.
+double window_sum(const Real* dy, int dh, int dw, const ConvShape& s) {
+  const int out_h = s.out_h(), out_w = s.out_w();
+  int from = 0, to = out_w;
+  while (from < to && from * s.stride + dw < 0) ++from;
+  while (to > from && (to - 1) * s.stride + dw >= s.w) --to;
+  double sum = 0;
+  for (int h = 0; h < out_h; ++h) {
+    const int hi = h * s.stride + dh;
+    if (hi < 0 || hi >= s.h) continue;
+    const Real* row = dy + (std::int64_t{h} * out_w + from) * s.n;
+    sum += blocked_sum(std::int64_t{to - from} * s.n, [&](std::int64_t i) { return load(row + i); },
+                       [&](std::int64_t i) { return row[i]; });
+  }
+  return sum;
+}
+
+}  // namespace
+
+void sparse_conv_backward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Real> dy, In<int32_t> y_kind,
+                          In<Real> values, In<int32_t> column_start, In<int32_t> column_entry,
+                          In<int32_t> column_value, ConvShape s, Out<Real> dx, Out<int32_t> dx_kind,
+                          Out<Real> dx_value, bool accumulate_dx, Out<Real> dvalues, bool accumulate_dvalues) {
   const int out_h = s.out_h(), out_w = s.out_w(), n = s.n;
   const std::int64_t taps = s.taps(), in_plane = s.in_plane(), out_plane = s.out_plane();
   parallel_for(s.c, s.c * in_plane > parallel_threshold, [&](std::int64_t c) {
-    const int first = column_start[c], count = column_start[c + 1] - first;
-    Real* dplane = dx ? dx.data + c * in_plane : nullptr;
-    const Real* plane = x.data + c * in_plane;
-    auto* connections = static_cast<Connection*>(scratch(0, 2 * (count + 1) * sizeof(Connection)));
-    auto* active = connections + count;
-    auto* offsets = static_cast<std::int64_t*>(scratch(1, (count + 1) * sizeof(std::int64_t)));
-    auto* dots = static_cast<double*>(scratch(2, (count + 1) * sizeof(double)));
-    for (int k = 0; k < count; ++k) {
-      const int entry = column_entry[first + k], tap = static_cast<int>(entry % taps), id = column_value[first + k];
-      connections[k] = {dy.data + entry / taps * out_plane, s.padding - tap / s.kw, s.padding - tap % s.kw, values[id], k};
-      dots[k] = 0;
+    const int first = column_start[c], entries = column_start[c + 1] - first;
+    const auto kind = kind_of(x_kind, c);
+    const auto put_dvalue = [&](int k, double number) {
+      if (!dvalues) return;
+      Real& out = dvalues[column_value[first + k]];
+      out = static_cast<Real>(accumulate_dvalues ? static_cast<double>(out) + number : number);
+    };
+    if (kind == Kind::constant) {
+      double sum = 0;
+      for (int k = 0; k < entries; ++k) {
+        const int entry = column_entry[first + k], tap = static_cast<int>(entry % taps);
+        const std::int64_t o = entry / taps;
+        const bool reached = kind_of(y_kind, o) == Kind::plane;
+        const double window =
+            reached ? window_sum(dy.data + o * out_plane, tap / s.kw - s.padding, tap % s.kw - s.padding, s) : 0;
+        put_dvalue(k, static_cast<double>(x_value[c]) * window);
+        sum += static_cast<double>(values[column_value[first + k]]) * window;
+      }
+      if (dx) put_constant(dx_kind, dx_value, c, sum, accumulate_dx);
+      return;
     }
-    // Which outputs (pixel wo at stride s) does input pixel w feed through tap dw: wo = (w + dw) / s where it divides.
+    auto* connections = static_cast<Connection*>(scratch(0, 2 * (entries + 1) * sizeof(Connection)));
+    auto* active = connections + entries;
+    auto* offsets = static_cast<std::int64_t*>(scratch(1, (entries + 1) * sizeof(std::int64_t)));
+    auto* dots = static_cast<double*>(scratch(2, (entries + 1) * sizeof(double)));
+    int count = 0;
+    for (int k = 0; k < entries; ++k) {
+      const int entry = column_entry[first + k], tap = static_cast<int>(entry % taps), id = column_value[first + k];
+      const std::int64_t o = entry / taps;
+      dots[k] = 0;
+      if (kind != Kind::plane || kind_of(y_kind, o) != Kind::plane) continue;
+      connections[count++] = {dy.data + o * out_plane, s.padding - tap / s.kw, s.padding - tap % s.kw, values[id], k};
+    }
+    Real* dplane = dx ? dx.data + c * in_plane : nullptr;
+    bool accumulate = accumulate_dx;
+    if (dx_kind && dplane) {
+      const bool there = accumulate && dx_kind[c] == Kind::plane;
+      if (kind != Kind::plane || count == 0) {
+        // Nothing to add: what stands there stays, or the gradient is zero.
+        if (!there) dx_kind[c] = Kind::zero;
+        dplane = nullptr;
+      } else {
+        accumulate = there;
+        dx_kind[c] = Kind::plane;
+      }
+    }
+    const Real* plane = x.data + c * in_plane;
     const int left = s.kw - 1 - s.padding > s.padding ? s.kw - 1 - s.padding : s.padding;
-    for (int h = 0; h < s.h; ++h) {
+    for (int h = 0; h < s.h && (dplane || count > 0); ++h) {
       const std::int64_t row = std::int64_t{h} * s.w * n;
+      // Which outputs (pixel wo at stride s) does input pixel w feed through tap dw: wo = (w + dw) / s where it divides.
       const auto columns = [&](int w, int width) {
         int m = 0;
         for (int k = 0; k < count; ++k) {
@@ -147,7 +229,7 @@ void sparse_conv_backward(In<Real> x, In<Real> dy, In<Real> values, In<int32_t> 
           }
           if (dplane) {
             for (int k = 0; k < m; ++k) active[k].plane += from;
-            gather_run(active, offsets, m, length, dplane + at + from, accumulate_dx);
+            gather_run(active, offsets, m, length, dplane + at + from, accumulate);
             for (int k = 0; k < m; ++k) active[k].plane -= from;
           }
         }
@@ -160,11 +242,7 @@ void sparse_conv_backward(In<Real> x, In<Real> dy, In<Real> values, In<int32_t> 
         for (int w = 0; w < s.w; ++w) columns(w, 1);
       }
     }
-    if (dvalues)
-      for (int k = 0; k < count; ++k) {
-        Real& out = dvalues[column_value[first + k]];
-        out = static_cast<Real>(accumulate_dvalues ? static_cast<double>(out) + dots[k] : dots[k]);
-      }
+    for (int k = 0; k < entries; ++k) put_dvalue(k, dots[k]);
   });
 }
 

@@ -1,4 +1,4 @@
-import { dropAndGrow, type DropAndGrowOptions } from "../drop-and-grow.js";
+import { type DropAndGrowOptions, dropAndGrow } from "../drop-and-grow.js";
 import type { SparseMethod } from "../method.js";
 
 /** RigL (Evci et al., 2020) as run by in-time over-parameterization: drop by magnitude, grow where the gradient is largest. */

@@ -1,4 +1,4 @@
-import { dropAndGrow, type DropAndGrowOptions } from "../drop-and-grow.js";
+import { type DropAndGrowOptions, dropAndGrow } from "../drop-and-grow.js";
 import type { SparseMethod } from "../method.js";
 
 /** Sparse evolutionary training (Mocanu et al., 2018): drop by magnitude, grow at random, with exact counts. */
