@@ -48,7 +48,7 @@ export class TrainProgress {
   aside(write: () => void): void {
     this.#bar?.stop();
     write();
-    this.#bar?.start(this.#state?.steps ?? 0, this.#last?.step ?? 0, { event: this.#last });
+    this.#bar?.start(this.#state?.steps ?? 0, this.#last?.step ?? this.#state?.startedFrom ?? 0, { event: this.#last });
   }
 
   stop(): void {
