@@ -23,8 +23,7 @@ inline constexpr int accumulators = 3;
 inline Vector load(const Real* p) { return *reinterpret_cast<const Vector*>(p); }
 inline void store(Real* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
 inline Vector broadcast_value(Real x) {
-  Vector v{};
-  return v + x;
+  return x - Vector{};  // minus zero changes no bit, so this is a broadcast and nothing else
 }
 inline Vector maximum(Vector a, Vector b) { return a > b ? a : b; }
 

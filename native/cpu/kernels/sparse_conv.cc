@@ -55,6 +55,55 @@ inline void gather_run(const Connection* connections, const std::int64_t* offset
   }
 }
 
+// One block of a run: `out` gathers as above, and the dot product of each connection's run with x goes to its `dots`.
+// Each run is read once for both.
+template <int count>
+inline void gather_and_dot_block(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t from,
+                                 const Real* x, Real* out, bool accumulate, Vector* dots) {
+  Vector sum[count], xs[count];
+  for (int v = 0; v < count; ++v) {
+    sum[v] = out && accumulate ? load(out + v * lanes) : Vector{};
+    xs[v] = load(x + v * lanes);
+  }
+  for (int k = 0; k < n; ++k) {
+    const Real* p = connections[k].plane + offsets[k] + from;
+    const Vector w = broadcast_value(connections[k].value);
+    Vector even{}, odd{};
+    for (int v = 0; v < count; ++v) {
+      const Vector g = load(p + v * lanes);
+      sum[v] += w * g;
+      (v % 2 ? odd : even) += xs[v] * g;
+    }
+    dots[connections[k].id] += even + odd;
+  }
+  if (out)
+    for (int v = 0; v < count; ++v) store(out + v * lanes, sum[v]);
+}
+
+// out[0, run) (+)= Σ_k value_k * run_k and dots[id_k] += <x, run_k>; `out` or `lane_dots` may be null.
+inline void gather_and_dot(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t run,
+                           const Real* x, Real* out, bool accumulate, Vector* lane_dots, double* dots) {
+  if (!lane_dots) {
+    if (out) gather_run(connections, offsets, n, run, out, accumulate);
+    return;
+  }
+  std::int64_t i = 0;
+  const auto at = [&](std::int64_t j) { return out ? out + j : nullptr; };
+  for (; i + wide * lanes <= run; i += wide * lanes)
+    gather_and_dot_block<wide>(connections, offsets, n, i, x + i, at(i), accumulate, lane_dots);
+  for (; i + lanes <= run; i += lanes)
+    gather_and_dot_block<1>(connections, offsets, n, i, x + i, at(i), accumulate, lane_dots);
+  for (; i < run; ++i) {
+    Real sum = out && accumulate ? out[i] : Real(0);
+    for (int k = 0; k < n; ++k) {
+      const Real g = connections[k].plane[offsets[k] + i];
+      sum += connections[k].value * g;
+      dots[connections[k].id] += static_cast<double>(x[i] * g);
+    }
+    if (out) out[i] = sum;
+  }
+}
+
 }  // namespace
 
 void sparse_conv_forward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Real> values, In<int32_t> row_start,
@@ -167,12 +216,15 @@ void sparse_conv_backward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<R
     auto* connections = static_cast<Connection*>(scratch(0, 2 * (entries + 1) * sizeof(Connection)));
     auto* active = connections + entries;
     auto* offsets = static_cast<std::int64_t*>(scratch(1, (entries + 1) * sizeof(std::int64_t)));
-    auto* dots = static_cast<double*>(scratch(2, (entries + 1) * sizeof(double)));
+    auto* lane_dots = static_cast<Vector*>(scratch(2, (entries + 1) * (sizeof(Vector) + sizeof(double))));
+    auto* dots = reinterpret_cast<double*>(lane_dots + entries + 1);
     int count = 0;
+    std::int64_t unflushed = 0;
     for (int k = 0; k < entries; ++k) {
       const int entry = column_entry[first + k], tap = static_cast<int>(entry % taps), id = column_value[first + k];
       const std::int64_t o = entry / taps;
       dots[k] = 0;
+      lane_dots[k] = Vector{};
       if (kind != Kind::plane || kind_of(y_kind, o) != Kind::plane) continue;
       connections[count++] = {dy.data + o * out_plane, s.padding - tap / s.kw, s.padding - tap % s.kw, values[id], k};
     }
@@ -205,34 +257,8 @@ void sparse_conv_backward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<R
           offsets[m++] = (std::int64_t{ho} * out_w + wo) * n;
         }
         const std::int64_t run = std::int64_t{width} * n, at = row + std::int64_t{w} * n;
-        // Slices short enough that x, dx and each dy run are still in the first-level cache for the second reading.
-        constexpr std::int64_t slice = 32 * lanes;
-        for (std::int64_t from = 0; from < run; from += slice) {
-          const std::int64_t length = run - from < slice ? run - from : slice;
-          if (dvalues) {
-            const Real* xs = plane + at + from;
-            for (int k = 0; k < m; ++k) {
-              const Real* g = active[k].plane + offsets[k] + from;
-              Vector a{}, b{}, e{}, f{};
-              std::int64_t i = 0;
-              for (; i + 4 * lanes <= length; i += 4 * lanes) {
-                a += load(xs + i) * load(g + i);
-                b += load(xs + i + lanes) * load(g + i + lanes);
-                e += load(xs + i + 2 * lanes) * load(g + i + 2 * lanes);
-                f += load(xs + i + 3 * lanes) * load(g + i + 3 * lanes);
-              }
-              for (; i + lanes <= length; i += lanes) a += load(xs + i) * load(g + i);
-              Real tail = 0;
-              for (; i < length; ++i) tail += xs[i] * g[i];
-              dots[active[k].id] += static_cast<double>(horizontal_sum((a + b) + (e + f)) + tail);
-            }
-          }
-          if (dplane) {
-            for (int k = 0; k < m; ++k) active[k].plane += from;
-            gather_run(active, offsets, m, length, dplane + at + from, accumulate);
-            for (int k = 0; k < m; ++k) active[k].plane -= from;
-          }
-        }
+        Real* out = dplane ? dplane + at : nullptr;
+        gather_and_dot(active, offsets, m, run, plane + at, out, accumulate, dvalues ? lane_dots : nullptr, dots);
       };
       if (s.stride == 1 && s.w > 2 * left && out_w == s.w) {
         for (int w = 0; w < left; ++w) columns(w, 1);
@@ -240,6 +266,15 @@ void sparse_conv_backward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<R
         for (int w = s.w - left; w < s.w; ++w) columns(w, 1);
       } else {
         for (int w = 0; w < s.w; ++w) columns(w, 1);
+      }
+      // Lane sums stay short, so that long planes keep their digits.
+      unflushed += std::int64_t{s.w} * n;
+      if (unflushed >= 8192 || h + 1 == s.h) {
+        unflushed = 0;
+        for (int k = 0; k < entries; ++k) {
+          dots[k] += static_cast<double>(horizontal_sum(lane_dots[k]));
+          lane_dots[k] = Vector{};
+        }
       }
     }
     for (int k = 0; k < entries; ++k) put_dvalue(k, dots[k]);
