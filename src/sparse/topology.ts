@@ -1,6 +1,6 @@
 import { expected } from "../errors.js";
 import type { Parameter } from "../nn/index.js";
-import { keyWords, sample, synchronize, Tensor, Topology } from "../tensor/index.js";
+import { keyWords, type SparseTensor, sample, synchronize, Tensor, Topology } from "../tensor/index.js";
 import type { TopologyChange } from "./method.js";
 
 /** What a change did to one tensor. */
@@ -37,7 +37,7 @@ export async function changeTopology(parameters: readonly Parameter[], options: 
   });
   await synchronize();
   const grown = parameters.map((parameter, stream) => {
-    const { indices } = parameter.sparse?.topology as Topology;
+    const { indices } = topologyOf(parameter);
     const positions = kept[stream].dataSync() as Int32Array;
     kept[stream].dispose();
     const old = Int32Array.from(positions, (position) => indices[position]);
@@ -53,7 +53,7 @@ export async function changeTopology(parameters: readonly Parameter[], options: 
   });
   await synchronize();
   return parameters.map((parameter, i) => {
-    const before = parameter.sparse?.topology as Topology;
+    const before = topologyOf(parameter);
     const { old, positions } = grown[i];
     const fresh = positions instanceof Tensor ? (positions.dataSync() as Int32Array) : positions;
     if (positions instanceof Tensor) positions.dispose();
@@ -63,6 +63,8 @@ export async function changeTopology(parameters: readonly Parameter[], options: 
     return { parameter, dropped: before.nnz - old.length, grown: fresh.length, from };
   });
 }
+
+const topologyOf = (parameter: Parameter) => (parameter.sparse as SparseTensor).topology;
 
 function topK(scores: Tensor, excluded: Tensor | null, k: number, key: Parameters<typeof keyWords>[0]): Tensor {
   const positions = Tensor.empty([k], { dtype: "i32", device: scores.device });

@@ -45,7 +45,7 @@ export class SparseTraining implements Callback {
       for (const [i, parameter] of parameters.entries())
         parameter.denseGradient.wanted ||= change.dropFraction > 0 || counts[i] > parameter.nnz;
     }
-    if (this.options.liveChannels === false) return;
+    if (this.options.liveChannels === false || !parameters.some(({ sparse }) => sparse)) return;
     this.#replan(context);
     this.#live.apply(!parameters.some(({ denseGradient }) => denseGradient.wanted));
   }

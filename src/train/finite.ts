@@ -5,19 +5,19 @@ import { type Tensor, tape } from "../tensor/index.js";
 export function firstNonFinite(model: Module, loss: Tensor): string {
   const names = new Map<Tensor, string>();
   for (const [name, parameter] of model.namedParameters()) names.set(parameter.leaf, name);
-  for (const [tensor, name] of names) if (!isFinite(tensor)) return `${name} (the weights themselves)`;
+  for (const [tensor, name] of names) if (!allFinite(tensor)) return `${name} (the weights themselves)`;
   let layer = "the network";
   for (const node of tape(loss).reverse()) {
     for (const input of node.inputs) {
       const name = input && names.get(input);
       if (name) layer = name.slice(0, name.lastIndexOf("."));
-      else if (input && !input.node && !isFinite(input)) return "the images";
+      else if (input && !input.node && !allFinite(input)) return "the images";
     }
-    if (!isFinite(node.output)) return `${layer} (output of ${node.name})`;
+    if (!allFinite(node.output)) return `${layer} (output of ${node.name})`;
   }
   return "the loss";
 }
 
-function isFinite(tensor: Tensor): boolean {
+function allFinite(tensor: Tensor): boolean {
   return tensor.dataSync().every(Number.isFinite);
 }
