@@ -93,6 +93,17 @@ describe("the pages", () => {
     });
     expect(wrong).toEqual([]);
   });
+
+  it("name npm scripts and programs that are there", () => {
+    const { scripts } = JSON.parse(read("package.json"));
+    const missing = pages.flatMap((page) => [
+      ...[...read(page).matchAll(/npm run ([\w:]+)/g)].map((match) => match[1]).filter((name) => !scripts[name]),
+      ...[...read(page).matchAll(/(?:node|bash) ([\w/-]+\.(?:c?m?js|sh))/g)]
+        .map((match) => match[1])
+        .filter((path) => !path.startsWith("dist/") && !existsSync(join(root, path))),
+    ]);
+    expect(missing).toEqual([]);
+  });
 });
 
 describe("the reference", () => {
