@@ -18,15 +18,20 @@ export class LiveChannels {
 
   /** Works the plan out for the network's present topology and form; none while an activation mixes all channels. */
   update(model: Module, imageShape: readonly [number, number, number]): void {
-    this.apply(false);
-    for (const tensor of this.#plan.values()) tensor.dispose();
-    this.#plan.clear();
+    this.dispose();
     const { needed, mixed } = livenessOf(model, imageShape);
     if (mixed) return;
     for (const [site, flags] of needed) {
       const tensor = Tensor.from(flags, [flags.length], { dtype: "i32" }).keep();
       this.#plan.set(site as Site, tensor);
     }
+  }
+
+  /** Takes the plan out of force and frees it. */
+  dispose(): void {
+    this.apply(false);
+    for (const tensor of this.#plan.values()) tensor.dispose();
+    this.#plan.clear();
   }
 
   /** Puts the plan in force, or out of it for a step that needs gradients of missing weights. */

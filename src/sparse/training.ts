@@ -75,6 +75,11 @@ export class SparseTraining implements Callback {
     emit({ type: "topology", step, density: nnz / this.options.fullSize, nnz, dropped, grown });
   }
 
+  onEnd(): void {
+    this.#live.dispose();
+    this.#planned = [];
+  }
+
   report(context: TrainContext): Record<string, number> {
     const nnz = nnzOf(prunable(context.parameters()));
     return { nnz, density: nnz / this.options.fullSize };

@@ -29,6 +29,8 @@ export interface Callback {
   onStepStart?(context: TrainContext, step: number): void;
   /** After the optimizer took `step`. */
   onStepEnd?(context: TrainContext, step: number): void | Promise<void>;
+  /** When training ends, also by an error or because nobody asks for more: give back what is held. */
+  onEnd?(): void;
   /** Numbers for the step and epoch events, such as density or beta. */
   report?(context: TrainContext): Record<string, number>;
   /** Costlier numbers, for epoch events only. */

@@ -104,9 +104,10 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
     }
     yield { type: "start", step: progress.step, steps, stepsPerEpoch, epochs, device: reason };
     yield* drain();
-    const started = { at: performance.now(), step: progress.step };
+    const started = performance.now();
+    let trained = 0; // images since then
     let epochStart = performance.now();
-    let epochFrom = progress.step;
+    let epochFrom = trained;
     let savedAt = -1;
     model.train();
 
@@ -124,6 +125,7 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
       progress.lossSum += result.loss * result.count;
       progress.correct += result.correct;
       progress.images += result.count;
+      trained += result.count;
       const reported = Object.assign({}, ...callbacks.map((callback) => callback.report?.(context)));
       const accuracy = result.correct / result.count;
       yield { type: "step", step, epoch, loss: result.loss, accuracy, learningRate, ...reported };
@@ -131,7 +133,6 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
 
       if (step % stepsPerEpoch === 0) {
         const seconds = (performance.now() - epochStart) / 1000;
-        const trained = (step - epochFrom) * batch;
         const validation = data.validation.count > 0 ? await evaluate(model, loader, "validation") : null;
         const final = callbacks.every((callback) => callback.final?.(step) ?? true);
         const better = final && validation !== null && validation.accuracy > (progress.bestValidation ?? -1);
@@ -151,14 +152,14 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
           ...reported,
           ...Object.assign({}, ...callbacks.map((callback) => callback.reportEpoch?.(context))),
           seconds,
-          imagesPerSecond: trained / seconds,
+          imagesPerSecond: (trained - epochFrom) / seconds,
         };
         Object.assign(progress, { lossSum: 0, correct: 0, images: 0 });
         yield event;
         yield* checkpoint(better);
         savedAt = step;
         epochStart = performance.now();
-        epochFrom = step;
+        epochFrom = trained;
       } else if (options.saveEvery && step % options.saveEvery === 0) {
         yield* checkpoint(false);
         savedAt = step;
@@ -170,14 +171,15 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
       }
     }
 
-    const seconds = (performance.now() - started.at) / 1000;
+    const seconds = (performance.now() - started) / 1000;
     const test = await evaluate(model, loader, "test");
     const reported = Object.assign({}, ...callbacks.map((callback) => callback.report?.(context)));
-    const imagesPerSecond = ((progress.step - started.step) * batch) / seconds;
+    const imagesPerSecond = trained / seconds;
     const { bestTest: bestAccuracy } = progress;
     const { accuracy: testAccuracy, loss: testLoss } = test;
     yield { type: "end", step: steps, testAccuracy, testLoss, bestAccuracy, ...reported, seconds, imagesPerSecond };
   } finally {
+    for (const callback of callbacks) callback.onEnd?.();
     loader.dispose();
     await synchronize().catch(() => {});
   }

@@ -1,6 +1,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { syntheticDataset } from "../../src/data/index.js";
 import { type TrainConfigInput, type TrainOptions, train } from "../../src/east/index.js";
 import { threads } from "../../src/tensor/index.js";
 import { readCheckpoint, readEvents, type TrainEvent } from "../../src/train/index.js";
@@ -69,6 +70,18 @@ describe("the final checkpoint of EAST is the same, bit by bit,", () => {
       expect((await uninterrupted(east)).hash, `${count} threads`).toBe(hash);
     }
     expect((await uninterrupted({ ...east, seed: 6 })).hash).not.toBe(hash);
+  });
+
+  it("with 1, 2 or 3 threads where the work is large enough to be split", async () => {
+    const images = syntheticDataset({ count: 53, testCount: 5, shape: [3, 16, 16] });
+    const hashes: string[] = [];
+    for (const count of [1, 2, 3]) {
+      threads(count);
+      const out = folder();
+      await collect(train({ ...east, epochs: 4 }, images, { out }));
+      hashes.push(sha256(join(out, "checkpoints", "step-00000012.ckpt")));
+    }
+    expect(new Set(hashes).size).toBe(1);
   });
 
   it("and so are its events, when the run is stopped at any of ten steps and resumed", async () => {
