@@ -20,7 +20,7 @@ export interface RecordOptions {
   readonly keep?: number;
 }
 
-/** Keeps a run in a folder: receipt first, every event as it comes, checkpoints, and the result when it ends. */
+/** Keeps a run in a folder: receipt first, every event as it comes, checkpoints, and the result when it ends. A run that has ended yields its result. */
 export async function* recordRun(
   folder: string,
   { receipt, resume = false, keep }: RecordOptions,
@@ -37,6 +37,11 @@ export async function* recordRun(
     if (!latest.checkpoint && latest.warnings.length > 0) throw new EastingError("EASTING_CHECKPOINT", warnings[0]);
     content = latest.checkpoint?.content ?? null;
     from = latest.checkpoint?.step ?? -1;
+    const ended = await resultAt(run, from);
+    if (ended) {
+      yield ended;
+      return;
+    }
   } else await writeReceipt(run, receipt);
   const log = await EventLog.open(run, resume ? { resumeFrom: from } : {});
   const save = async ({ step, best, content }: Checkpoint) => {
@@ -59,6 +64,13 @@ export async function* recordRun(
     await log.flush();
     await log.close();
   }
+}
+
+/** The result of a run that ended at this step; null if it goes on. */
+async function resultAt(run: string, step: number): Promise<TrainEvent | null> {
+  const text = readFile(join(run, "result.json"), "utf8");
+  const result = await text.then((json) => JSON.parse(json) as TrainEvent).catch(() => null);
+  return result?.step === step ? result : null;
 }
 
 async function sameRun(run: string, receipt: RecordOptions["receipt"]): Promise<void> {
