@@ -28,15 +28,19 @@ export interface Kernels {
   gather(x: Buffer, positions: Buffer, y: Buffer): void;
   scatter(x: Buffer, positions: Buffer, y: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
-  sparse_conv_forward(x: Buffer, x_kind: Buffer, x_value: Buffer, values: Buffer, row_start: Buffer, row_entry: Buffer, shape: ConvShape, needed: Buffer, y: Buffer, y_kind: Buffer): void;
+  sparse_conv_forward(x: Buffer, x_kind: Buffer, x_value: Buffer, norm_weight: Buffer, norm_bias: Buffer, norm_mean: Buffer, norm_deviation: Buffer, values: Buffer, row_start: Buffer, row_entry: Buffer, shape: ConvShape, needed: Buffer, y: Buffer, y_kind: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   sparse_conv_backward(x: Buffer, x_kind: Buffer, x_value: Buffer, dy: Buffer, y_kind: Buffer, values: Buffer, column_start: Buffer, column_entry: Buffer, column_value: Buffer, shape: ConvShape, dx: Buffer, dx_kind: Buffer, dx_value: Buffer, accumulate_dx: boolean, dvalues: Buffer, accumulate_dvalues: boolean): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  sparse_conv_backward_normalized(x: Buffer, x_kind: Buffer, norm_weight: Buffer, norm_bias: Buffer, norm_mean: Buffer, norm_deviation: Buffer, training: boolean, dy: Buffer, y_kind: Buffer, values: Buffer, column_start: Buffer, column_entry: Buffer, column_value: Buffer, shape: ConvShape, dx: Buffer, dnorm_weight: Buffer, dnorm_bias: Buffer, accumulate_norm: boolean, dvalues: Buffer, accumulate_dvalues: boolean): void;
   dense_conv_forward(x: Buffer, weight: Buffer, shape: ConvShape, y: Buffer): void;
   dense_conv_backward_data(dy: Buffer, weight: Buffer, shape: ConvShape, dx: Buffer, accumulate: boolean): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   dense_conv_backward_weight(x: Buffer, dy: Buffer, shape: ConvShape, factor: Buffer, dweight: Buffer, accumulate: boolean): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   batch_norm_forward(x: Buffer, x_kind: Buffer, residual: Buffer, residual_kind: Buffer, residual_value: Buffer, weight: Buffer, bias: Buffer, channels: number, epsilon: number, relu: boolean, mean: Buffer, inverse_deviation: Buffer, running_mean: Buffer, running_variance: Buffer, momentum: number, y: Buffer, y_kind: Buffer, y_value: Buffer): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  batch_norm_statistics(x: Buffer, x_kind: Buffer, channels: number, epsilon: number, training: boolean, mean: Buffer, inverse_deviation: Buffer, running_mean: Buffer, running_variance: Buffer, momentum: number): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   batch_norm_evaluate(x: Buffer, x_kind: Buffer, residual: Buffer, residual_kind: Buffer, residual_value: Buffer, weight: Buffer, bias: Buffer, running_mean: Buffer, running_variance: Buffer, channels: number, epsilon: number, relu: boolean, mean: Buffer, inverse_deviation: Buffer, y: Buffer, y_kind: Buffer, y_value: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def

@@ -162,6 +162,7 @@ export class ResNet extends Module {
   forward(x: Tensor): Tensor {
     let value = this.activation1.forward(this.norm1.forward(this.conv1.forward(x)));
     if (this.pool1) value = this.pool1.forward(value);
+    value.materialize(); // read twice by the first block
     for (const blocks of this.stages) for (const block of blocks) value = block.forward(value);
     return this.fc.forward(this.pool.forward(value));
   }

@@ -1,9 +1,10 @@
 import { expected } from "../errors.js";
-import type { ConvShape } from "../native.js";
+import type { Buffer, ConvShape } from "../native.js";
 import {
   type DenseGradient,
   defineOp,
   emptyChannels,
+  type Normalization,
   SparseTensor,
   type Tensor,
   type Topology,
@@ -54,46 +55,78 @@ export interface SparseConv {
   readonly denseGradient: DenseGradient;
   readonly factor: Tensor | null;
   readonly needed: Tensor | null;
+  /** Set when the input is yet to be normalised and rectified: inputs 2 and 3 are then BatchNorm's weight and bias. */
+  readonly normalization: Normalization | null;
   /** What was passed to `conv2d` as its options: the layer, when a module did. */
   readonly site: object | null;
 }
 
-const sparseConv = defineOp<[Tensor, Tensor], SparseConv, null>("sparseConv", {
+const sparseConv = defineOp<[Tensor, Tensor, Tensor | null, Tensor | null], SparseConv, null>("sparseConv", {
   compact: true,
-  forward([x, values], { shape, topology, needed }) {
+  forward([x, values], { shape, topology, needed, normalization }) {
     const output = like(x, outputShape(shape));
     if (needed) output.channels = emptyChannels(output);
     const { rowStart, rowEntry } = topology.orders;
     // biome-ignore format: the kernel's argument order
-    x.kernels.sparse_conv_forward(x.buffer, ...given(x.channels), values.buffer, rowStart.buffer, rowEntry.buffer, shape,
+    x.kernels.sparse_conv_forward(x.buffer, ...given(x.channels), ...normArrays(normalization), values.buffer, rowStart.buffer, rowEntry.buffer, shape,
       needed?.buffer ?? null, output.buffer, given(output.channels)[0]);
     return { output, saved: null };
   },
-  backward({ inputs: [x, values], attributes: { shape, topology, denseGradient, factor }, ...context }) {
-    const { gradient, output, needs, into } = context;
+  backward({ inputs: [x, values], attributes, ...context }) {
+    const { shape, topology, denseGradient, factor, normalization } = attributes;
+    const { gradient, output, needs, into, give } = context;
     if (denseGradient.wanted) {
-      if (output.channels || x.channels)
+      if (output.channels || x.channels || normalization)
         throw expected("growth gradient", "complete activations", "compact ones", undefined, "EASTING_INTERNAL");
       const { tensor, accumulate } = denseGradient.into(topology.shape, x);
       const by = factor?.buffer ?? null;
       x.kernels.dense_conv_backward_weight(x.buffer, gradient.buffer, shape, by, tensor.buffer, accumulate);
     }
-    const dx = needs(0) ? into(0) : null;
     const dvalues = needs(1) ? into(1) : null;
     const { columnStart, columnEntry, columnValue } = topology.orders;
     // biome-ignore format: the kernel's argument order
-    x.kernels.sparse_conv_backward(x.buffer, ...given(x.channels), gradient.buffer, given(output.channels)[0], values.buffer,
-      columnStart.buffer, columnEntry.buffer, columnValue.buffer, shape,
-      dx?.tensor.buffer ?? null, ...given(dx?.tensor.channels), dx?.accumulate ?? false,
-      dvalues?.tensor.buffer ?? null, dvalues?.accumulate ?? false);
+    const connections = [gradient.buffer, given(output.channels)[0], values.buffer, columnStart.buffer, columnEntry.buffer, columnValue.buffer, shape] as const;
+    const result = [dvalues?.tensor.buffer ?? null, dvalues?.accumulate ?? false] as const;
+    if (normalization) {
+      const dx = like(x);
+      const [dweight, dbias] = [2, 3].map((input) => (needs(input) ? into(input) : null));
+      // biome-ignore format: the kernel's argument order
+      x.kernels.sparse_conv_backward_normalized(x.buffer, given(x.channels)[0], ...normArrays(normalization), normalization.training, ...connections,
+        dx.buffer, dweight?.tensor.buffer ?? null, dbias?.tensor.buffer ?? null, dweight?.accumulate ?? dbias?.accumulate ?? false, ...result);
+      if (needs(0)) give(0, dx);
+      return;
+    }
+    const dx = needs(0) ? into(0) : null;
+    // biome-ignore format: the kernel's argument order
+    x.kernels.sparse_conv_backward(x.buffer, ...given(x.channels), ...connections,
+      dx?.tensor.buffer ?? null, ...given(dx?.tensor.channels), dx?.accumulate ?? false, ...result);
   },
 });
+
+/** The four arrays by which kernels normalise as they load. */
+function normArrays(normalization: Normalization | null): [Buffer, Buffer, Buffer, Buffer] {
+  if (!normalization) return [null, null, null, null];
+  const { mean, inverseDeviation } = normalization.statistics();
+  return [normalization.weight.buffer, normalization.bias.buffer, mean.buffer, inverseDeviation.buffer];
+}
+
+/** Up to so many connections per output it costs less to normalise at each load than to store the normalised input. */
+const LAZY_CONNECTIONS = 8;
+
+/** The normalisation that a sparse convolution of `x` may take over. */
+function absorbed(x: Tensor, { topology, denseGradient }: SparseTensor): Normalization | null {
+  const { deferred } = x;
+  const lazy = topology.nnz <= LAZY_CONNECTIONS * topology.shape[0] && !denseGradient.wanted;
+  return deferred?.relu && !deferred.residual && lazy ? deferred.source : null;
+}
 
 const attributes = (
   shape: ConvShape,
   { topology, denseGradient, factor }: SparseTensor,
   options: ConvOptions | null = null,
+  normalization: Normalization | null = null,
 ): SparseConv => ({
+  normalization,
   shape,
   needed: options?.needed ?? null,
   site: options,
@@ -124,9 +157,11 @@ export function conv2d(x: Tensor, weight: Tensor | SparseTensor, options: ConvOp
   const output = outputShape(shape);
   if (output[1] < 1 || output[2] < 1)
     throw expected("conv2d", `an image of at least ${kh} × ${kw} after padding`, `${h} × ${w}`);
-  return weight instanceof SparseTensor
-    ? sparseConv([x, weight.values], attributes(shape, weight, options))
-    : denseConv([x, weight], shape);
+  if (!(weight instanceof SparseTensor)) return denseConv([x, weight], shape);
+  const normalization = absorbed(x, weight);
+  if (!normalization) return sparseConv([x, weight.values, null, null], attributes(shape, weight, options));
+  const { x: source, weight: scale, bias } = normalization;
+  return sparseConv([source, weight.values, scale, bias], attributes(shape, weight, options, normalization));
 }
 
 const addBias = defineOp<[Tensor, Tensor], null, null>("addBias", {
@@ -163,7 +198,7 @@ export function linear(x: Tensor, weight: Tensor | SparseTensor, bias: Tensor | 
   const shape: ConvShape = [i, 1, 1, n, o, 1, 1, 1, 0];
   const y =
     weight instanceof SparseTensor
-      ? sparseConv([pixels, weight.values], attributes(shape, weight))
+      ? sparseConv([pixels, weight.values, null, null], attributes(shape, weight))
       : denseConv([pixels, reshape(weight, [o, i, 1, 1])], shape);
   const flat = reshape(y, [o, n]);
   return bias ? addBias([flat, bias], null) : flat;

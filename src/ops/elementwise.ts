@@ -40,9 +40,10 @@ const addOp = defineOp<[Tensor, Tensor], null, null>("add", {
 /** a + b, same shapes. Behind a `batchNorm` that has not run yet the sum joins it in one pass. */
 export function add(a: Tensor, b: Tensor): Tensor {
   sameShape("add", a, b);
-  const [first, second] = a.deferred && !a.deferred.residual ? [a, b] : [b, a];
-  if (first.deferred && !first.deferred.residual && first !== second)
-    return Tensor.defer(first, { compute: first.deferred.compute, residual: second });
+  const joins = ({ deferred }: Tensor) => deferred !== null && !deferred.residual && !deferred.relu;
+  const [first, second] = joins(a) ? [a, b] : [b, a];
+  if (first.deferred && joins(first) && first !== second)
+    return Tensor.defer(first, { ...first.deferred, residual: second });
   return addOp([a, b], null);
 }
 
@@ -122,7 +123,12 @@ const reluOp = defineOp<[Tensor], null, null>("relu", {
 
 /** max(x, 0), derivative 0 at 0. Behind a `batchNorm` that has not run yet both run in one pass. */
 export function relu(x: Tensor): Tensor {
-  if (x.deferred) return x.deferred.compute({ relu: true, residual: x.deferred.residual });
+  if (x.deferred && !x.deferred.relu) {
+    const { deferred } = x;
+    return deferred.residual
+      ? deferred.compute({ ...deferred, relu: true })
+      : Tensor.defer(x, { ...deferred, relu: true });
+  }
   return reluOp([x], null);
 }
 

@@ -15,34 +15,30 @@ export interface BatchNormOptions {
 
 interface Attributes extends Required<BatchNormOptions> {
   readonly relu: boolean;
-  readonly updateStatistics: boolean;
+  readonly statistics: { readonly mean: Tensor; readonly inverseDeviation: Tensor };
+  /** Whether the statistics are yet to be taken, together with the output. */
+  readonly first: boolean;
 }
 
-const batchNormOp = defineOp<
-  [Tensor, Tensor, Tensor, Tensor | null],
-  Attributes,
-  { mean: Tensor; inverseDeviation: Tensor }
->("batchNorm", {
+const batchNormOp = defineOp<[Tensor, Tensor, Tensor, Tensor | null], Attributes, null>("batchNorm", {
   compact: true,
   forward([x, weight, bias, residual], attributes) {
-    const { runningMean, runningVariance, training, epsilon, momentum, relu, updateStatistics } = attributes;
+    const { runningMean, runningVariance, training, epsilon, momentum, relu, statistics, first } = attributes;
     const c = x.shape[0];
     const output = like(x);
     if (x.channels) output.channels = emptyChannels(output);
-    const saved = { mean: like(x, [c]), inverseDeviation: like(x, [c]) };
-    const { mean, inverseDeviation } = saved;
-    const [kind] = given(x.channels);
-    const other = [residual?.buffer ?? null, ...given(residual?.channels)] as const;
+    const mean = statistics.mean.buffer;
+    const deviation = statistics.inverseDeviation.buffer;
+    const input = [x.buffer, given(x.channels)[0], residual?.buffer ?? null, ...given(residual?.channels)] as const;
     const result = [output.buffer, ...given(output.channels)] as const;
+    const running = [runningMean.buffer, runningVariance.buffer] as const;
     // biome-ignore format: the kernel's argument order
-    if (training) x.kernels.batch_norm_forward(x.buffer, kind, ...other, weight.buffer, bias.buffer, c, epsilon, relu,
-      mean.buffer, inverseDeviation.buffer, updateStatistics ? runningMean.buffer : null, updateStatistics ? runningVariance.buffer : null, momentum, ...result);
+    if (training) x.kernels.batch_norm_forward(...input, weight.buffer, bias.buffer, c, epsilon, relu, mean, deviation, first ? running[0] : null, first ? running[1] : null, momentum, ...result);
     // biome-ignore format: the kernel's argument order
-    else x.kernels.batch_norm_evaluate(x.buffer, kind, ...other, weight.buffer, bias.buffer, runningMean.buffer,
-      runningVariance.buffer, c, epsilon, relu, mean.buffer, inverseDeviation.buffer, ...result);
-    return { output, saved };
+    else x.kernels.batch_norm_evaluate(...input, weight.buffer, bias.buffer, ...running, c, epsilon, relu, mean, deviation, ...result);
+    return { output, saved: null };
   },
-  backward({ inputs: [x, weight, bias, residual], attributes: { relu, training }, saved, output, ...context }) {
+  backward({ inputs: [x, weight, bias, residual], attributes: { relu, training, statistics }, output, ...context }) {
     const { gradient, needs, into, give } = context;
     const c = x.shape[0];
     const passesOn = residual !== null;
@@ -55,7 +51,7 @@ const batchNormOp = defineOp<
     if (dresidual && output.channels) dresidual.channels = emptyChannels(output);
     // biome-ignore format: the kernel's argument order
     x.kernels.batch_norm_backward(x.buffer, given(x.channels)[0], passesOn && relu ? output.buffer : null, given(output.channels)[0],
-      gradient.buffer, ...given(gradient.channels), weight.buffer, bias.buffer, saved.mean.buffer, saved.inverseDeviation.buffer,
+      gradient.buffer, ...given(gradient.channels), weight.buffer, bias.buffer, statistics.mean.buffer, statistics.inverseDeviation.buffer,
       c, relu, training, passesOn, given(residual?.channels)[0], ...given(dresidual?.channels), dx?.buffer ?? null,
       dweight?.tensor.buffer ?? null, dbias?.tensor.buffer ?? null, dweight?.accumulate ?? dbias?.accumulate ?? false);
     if (dx) give(0, dx);
@@ -66,7 +62,8 @@ const batchNormOp = defineOp<
 /**
  * Normalises each channel of `x [c, …]` over all its other extents, then scales and shifts by `weight [c]` and
  * `bias [c]` (Ioffe and Szegedy, 2015): biased variance inside, unbiased in the running estimate. Runs when it is read;
- * an `add` and a `relu` that follow directly are computed in the same pass.
+ * an `add` and a `relu` that follow directly are computed in the same pass, and a sparse convolution behind
+ * the ReLU normalises as it loads.
  */
 export function batchNorm(x: Tensor, weight: Tensor, bias: Tensor, options: BatchNormOptions): Tensor {
   notEmpty("batchNorm", x);
@@ -75,13 +72,31 @@ export function batchNorm(x: Tensor, weight: Tensor, bias: Tensor, options: Batc
     if (tensor.size !== c) throw expected("batchNorm", `${c} numbers per parameter for ${c} channels`, tensor.size);
   x.materialize();
   const { epsilon = 1e-5, momentum = 0.1 } = options;
-  let computed = false;
+  const resolved = { ...options, epsilon, momentum };
+  let taken: Attributes["statistics"] | null = null;
+  const room = () => ({ mean: like(x, [c]), inverseDeviation: like(x, [c]) });
   return Tensor.defer(x, {
     residual: null,
+    relu: false,
     compute: recordedAsNow(({ relu, residual }) => {
-      const updateStatistics = !computed;
-      computed = true;
-      return batchNormOp([x, weight, bias, residual], { ...options, epsilon, momentum, relu, updateStatistics });
+      const first = taken === null;
+      taken ??= room();
+      return batchNormOp([x, weight, bias, residual], { ...resolved, relu, statistics: taken, first });
     }),
+    source: {
+      x,
+      weight,
+      bias,
+      training: options.training,
+      statistics() {
+        if (taken) return taken;
+        taken = room();
+        const { runningMean, runningVariance, training } = options;
+        // biome-ignore format: the kernel's argument order
+        x.kernels.batch_norm_statistics(x.buffer, given(x.channels)[0], c, epsilon, training, taken.mean.buffer, taken.inverseDeviation.buffer,
+          runningMean.buffer, runningVariance.buffer, momentum);
+        return taken;
+      },
+    },
   });
 }

@@ -16,6 +16,7 @@ export {
   type Channels,
   type Dtype,
   emptyChannels,
+  type Normalization,
   sizeOf,
   synchronize,
   type TapeNode,

@@ -51,10 +51,24 @@ export interface TapeNode {
   backward(context: unknown): void;
 }
 
-/** How a normalisation that has not run yet can be fused with what follows it. */
+/** A normalisation that has not run yet, for what follows to join or to absorb. */
 export interface Deferred {
+  /** The sum that joins before the ReLU. */
+  readonly residual: Tensor | null;
+  readonly relu: boolean;
   compute(fusion: { relu: boolean; residual: Tensor | null }): Tensor;
-  residual: Tensor | null;
+  /** What is normalised, and how: for a consumer that normalises as it loads. */
+  readonly source: Normalization;
+}
+
+/** BatchNorm of `x` with the statistics of this pass; `inverseDeviation` is 1 / sqrt(variance + epsilon), per channel. */
+export interface Normalization {
+  readonly x: Tensor;
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+  readonly training: boolean;
+  /** Taken once per pass, whoever asks. */
+  statistics(): { readonly mean: Tensor; readonly inverseDeviation: Tensor };
 }
 
 /**
@@ -157,7 +171,7 @@ export class Tensor {
     const deferred = this.deferred;
     if (!deferred) return;
     this.deferred = null;
-    const result = deferred.compute({ relu: false, residual: deferred.residual });
+    const result = deferred.compute(deferred);
     this.#storage = (result.#storage as Storage).share();
     this.channels = result.channels;
     this.requiresGradient = result.requiresGradient;

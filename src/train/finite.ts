@@ -8,11 +8,11 @@ export function firstNonFinite(model: Module, loss: Tensor): string {
   for (const [tensor, name] of names) if (!allFinite(tensor)) return `${name} (the weights themselves)`;
   let layer = "the network";
   for (const node of tape(loss).reverse()) {
-    for (const input of node.inputs) {
-      const name = input && names.get(input);
-      if (name) layer = name.slice(0, name.lastIndexOf("."));
-      else if (input && !input.node && !allFinite(input)) return "the images";
-    }
+    // The first weight names the layer: a convolution may carry those of the normalisation before it as well.
+    const name = node.inputs.map((input) => input && names.get(input)).find(Boolean);
+    if (name) layer = name.slice(0, name.lastIndexOf("."));
+    for (const input of node.inputs)
+      if (input && !names.has(input) && !input.node && !allFinite(input)) return "the images";
     if (!allFinite(node.output)) return `${layer} (output of ${node.name})`;
   }
   return "the loss";

@@ -3,20 +3,12 @@
 #include <cmath>
 
 #include "../../kernels.h"
+#include "../affine.h"
 #include "../channels.h"
 #include "../vector.h"
 
 namespace easting::EASTING_VARIANT {
 namespace {
-
-struct Affine {
-  Real scale, shift;
-};
-
-inline Affine affine(Real weight, Real bias, Real mean, Real inverse_deviation) {
-  const Real scale = weight * inverse_deviation;
-  return {scale, bias - mean * scale};
-}
 
 // y = relu?(x * scale + shift + residual)
 template <bool relu, bool residual>
@@ -72,23 +64,24 @@ struct Norm {
   }
 };
 
-}  // namespace
+// Mean and inverse deviation of a channel: of the batch, which also moves the running estimates, or the running ones.
+struct Statistics {
+  In<Real> x;
+  In<int32_t> x_kind;
+  std::int64_t size;
+  double epsilon;
+  bool training;
+  Out<Real> mean, inverse_deviation, running_mean, running_variance;
+  double momentum;
 
-void batch_norm_forward(In<Real> x, In<int32_t> x_kind, In<Real> residual, In<int32_t> residual_kind,
-                        In<Real> residual_value, In<Real> weight, In<Real> bias, int32_t channels, double epsilon,
-                        bool relu, Out<Real> mean, Out<Real> inverse_deviation, Out<Real> running_mean,
-                        Out<Real> running_variance, double momentum, Out<Real> y, Out<int32_t> y_kind,
-                        Out<Real> y_value) {
-  const std::int64_t size = x.size / channels;
-  const Norm norm{x, residual, x_kind, residual_kind, residual_value, relu, size, y, y_kind, y_value};
-  parallel_for(channels, x.size > parallel_threshold, [&](std::int64_t c) {
-    const auto kind = kind_of(x_kind, c);
-    if (kind == Kind::unneeded) {
-      y_kind[c] = Kind::zero;
+  void take(std::int64_t c) const {
+    if (!training) {
+      mean[c] = running_mean[c];
+      inverse_deviation[c] = static_cast<Real>(1 / std::sqrt(static_cast<double>(running_variance[c]) + epsilon));
       return;
     }
     double m = 0, variance = 0;
-    if (kind == Kind::plane) {
+    if (kind_of(x_kind, c) == Kind::plane) {
       const Real* plane = x.data + c * size;
       m = blocked_sum(size, [&](std::int64_t i) { return load(plane + i); }, [&](std::int64_t i) { return plane[i]; }) /
           static_cast<double>(size);
@@ -109,7 +102,37 @@ void batch_norm_forward(In<Real> x, In<int32_t> x_kind, In<Real> residual, In<in
       running_mean[c] = static_cast<Real>((1 - momentum) * running_mean[c] + momentum * m);
       running_variance[c] = static_cast<Real>((1 - momentum) * running_variance[c] + momentum * unbiased);
     }
+  }
+};
+
+}  // namespace
+
+void batch_norm_forward(In<Real> x, In<int32_t> x_kind, In<Real> residual, In<int32_t> residual_kind,
+                        In<Real> residual_value, In<Real> weight, In<Real> bias, int32_t channels, double epsilon,
+                        bool relu, Out<Real> mean, Out<Real> inverse_deviation, Out<Real> running_mean,
+                        Out<Real> running_variance, double momentum, Out<Real> y, Out<int32_t> y_kind,
+                        Out<Real> y_value) {
+  const std::int64_t size = x.size / channels;
+  const Norm norm{x, residual, x_kind, residual_kind, residual_value, relu, size, y, y_kind, y_value};
+  const Statistics statistics{x,    x_kind,           size,        epsilon, true, mean, inverse_deviation,
+                              running_mean, running_variance, momentum};
+  parallel_for(channels, x.size > parallel_threshold, [&](std::int64_t c) {
+    if (kind_of(x_kind, c) == Kind::unneeded) {
+      y_kind[c] = Kind::zero;
+      return;
+    }
+    statistics.take(c);
     norm.write(c, affine(weight[c], bias[c], mean[c], inverse_deviation[c]));
+  });
+}
+
+void batch_norm_statistics(In<Real> x, In<int32_t> x_kind, int32_t channels, double epsilon, bool training,
+                           Out<Real> mean, Out<Real> inverse_deviation, Out<Real> running_mean,
+                           Out<Real> running_variance, double momentum) {
+  const Statistics statistics{x,    x_kind,           x.size / channels, epsilon, training, mean, inverse_deviation,
+                              running_mean, running_variance, momentum};
+  parallel_for(channels, x.size > parallel_threshold, [&](std::int64_t c) {
+    if (kind_of(x_kind, c) != Kind::unneeded) statistics.take(c);
   });
 }
 

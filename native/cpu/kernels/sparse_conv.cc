@@ -1,6 +1,7 @@
 // Sparse convolution in gather form: every output plane has one owner, which walks the nonzeros of its row (forward) or
 // column (backward). With a few nonzeros per row a convolution is a few scaled additions of whole runs [w][n].
 #include "../../kernels.h"
+#include "../affine.h"
 #include "../channels.h"
 #include "../vector.h"
 
@@ -13,7 +14,13 @@ struct Connection {
   std::int32_t dh, dw;
   Real value;
   std::int32_t id;
+  Affine norm{1, 0};  // with `lazy`: the other side's channel is read as max(x * scale + shift, 0)
 };
+
+inline Vector rectified(Vector v) {
+  const Vector none{};
+  return v < none ? none : v;  // NaN passes
+}
 
 // A connection from a channel that is one number everywhere adds `value` wherever its tap lies inside the image.
 struct Offset {
@@ -22,7 +29,7 @@ struct Offset {
 };
 
 // Runs of `count` vectors (template) for each pixel of one output row: sum over connections held in registers.
-template <int count>
+template <int count, bool lazy>
 inline void gather_pixel(const Connection* connections, int n, std::int64_t offset_from, const std::int64_t* offsets,
                          Real* out, bool accumulate, Real start) {
   Vector sum[count];
@@ -30,7 +37,12 @@ inline void gather_pixel(const Connection* connections, int n, std::int64_t offs
   for (int k = 0; k < n; ++k) {
     const Real* p = connections[k].plane + offsets[k] + offset_from;
     const Vector w = broadcast_value(connections[k].value);
-    for (int v = 0; v < count; ++v) sum[v] += w * load(p + v * lanes);
+    if constexpr (lazy) {
+      const Vector scale = broadcast_value(connections[k].norm.scale), shift = broadcast_value(connections[k].norm.shift);
+      for (int v = 0; v < count; ++v) sum[v] += w * rectified(load(p + v * lanes) * scale + shift);
+    } else {
+      for (int v = 0; v < count; ++v) sum[v] += w * load(p + v * lanes);
+    }
   }
   for (int v = 0; v < count; ++v) store(out + v * lanes, sum[v]);
 }
@@ -42,15 +54,23 @@ constexpr int wide = 2;
 #endif
 
 // out[0, run) = (out or start) + Σ_k value_k * (plane_k + offset_k)[0, run)
+template <bool lazy = false>
 inline void gather_run(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t run, Real* out,
                        bool accumulate, Real start = 0) {
   std::int64_t i = 0;
   for (; i + wide * lanes <= run; i += wide * lanes)
-    gather_pixel<wide>(connections, n, i, offsets, out + i, accumulate, start);
-  for (; i + lanes <= run; i += lanes) gather_pixel<1>(connections, n, i, offsets, out + i, accumulate, start);
+    gather_pixel<wide, lazy>(connections, n, i, offsets, out + i, accumulate, start);
+  for (; i + lanes <= run; i += lanes) gather_pixel<1, lazy>(connections, n, i, offsets, out + i, accumulate, start);
   for (; i < run; ++i) {
     Real sum = accumulate ? out[i] : start;
-    for (int k = 0; k < n; ++k) sum += connections[k].value * connections[k].plane[offsets[k] + i];
+    for (int k = 0; k < n; ++k) {
+      Real v = connections[k].plane[offsets[k] + i];
+      if constexpr (lazy) {
+        v = v * connections[k].norm.scale + connections[k].norm.shift;
+        v = v < 0 ? 0 : v;
+      }
+      sum += connections[k].value * v;
+    }
     out[i] = sum;
   }
 }
@@ -106,7 +126,8 @@ inline void gather_and_dot(const Connection* connections, const std::int64_t* of
 
 }  // namespace
 
-void sparse_conv_forward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Real> values, In<int32_t> row_start,
+void sparse_conv_forward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Real> norm_weight, In<Real> norm_bias,
+                         In<Real> norm_mean, In<Real> norm_deviation, In<Real> values, In<int32_t> row_start,
                          In<int32_t> row_entry, ConvShape s, In<int32_t> needed, Out<Real> y, Out<int32_t> y_kind) {
   const int out_h = s.out_h(), out_w = s.out_w(), n = s.n;
   const std::int64_t taps = s.taps(), in_plane = s.in_plane(), out_plane = s.out_plane();
@@ -126,8 +147,16 @@ void sparse_conv_forward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Re
       const std::int64_t i = entry / taps;
       const int dh = tap / s.kw - s.padding, dw = tap % s.kw - s.padding;
       const auto kind = kind_of(x_kind, i);
-      if (kind == Kind::plane) connections[count++] = {x.data + i * in_plane, dh, dw, values[first + k], k};
-      else if (kind == Kind::constant) constants[constant_count++] = {dh, dw, values[first + k] * x_value[i]};
+      if (kind == Kind::unneeded) continue;
+      const Affine norm =
+          norm_weight ? affine(norm_weight[i], norm_bias[i], norm_mean[i], norm_deviation[i]) : Affine{1, 0};
+      if (kind == Kind::plane) {
+        connections[count++] = {x.data + i * in_plane, dh, dw, values[first + k], k, norm};
+        continue;
+      }
+      // What a channel without a plane holds everywhere: with a normalisation, its shift behind the ReLU.
+      const Real constant = kind == Kind::constant ? x_value[i] : norm.shift < 0 ? Real(0) : norm.shift;
+      if (constant != 0) constants[constant_count++] = {dh, dw, values[first + k] * constant};
     }
     if (y_kind) {
       y_kind[o] = count + constant_count > 0 ? Kind::plane : Kind::zero;
@@ -151,7 +180,9 @@ void sparse_conv_forward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Re
           const int hi = h * s.stride + constants[k].dh, wi = w * s.stride + constants[k].dw;
           if (hi >= 0 && hi < s.h && wi >= 0 && wi < s.w) start += constants[k].value;
         }
-        gather_run(active, offsets, m, std::int64_t{width} * n, row + std::int64_t{w} * n, false, start);
+        Real* out = row + std::int64_t{w} * n;
+        if (norm_weight) gather_run<true>(active, offsets, m, std::int64_t{width} * n, out, false, start);
+        else gather_run(active, offsets, m, std::int64_t{width} * n, out, false, start);
       };
       if (s.stride == 1 && out_w > 2 * left) {
         for (int w = 0; w < left; ++w) columns(w, 1);
@@ -185,66 +216,60 @@ double window_sum(const Real* dy, int dh, int dw, const ConvShape& s) {
 
 }  // namespace
 
-void sparse_conv_backward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Real> dy, In<int32_t> y_kind,
-                          In<Real> values, In<int32_t> column_start, In<int32_t> column_entry,
-                          In<int32_t> column_value, ConvShape s, Out<Real> dx, Out<int32_t> dx_kind,
-                          Out<Real> dx_value, bool accumulate_dx, Out<Real> dvalues, bool accumulate_dvalues) {
-  const int out_h = s.out_h(), out_w = s.out_w(), n = s.n;
-  const std::int64_t taps = s.taps(), in_plane = s.in_plane(), out_plane = s.out_plane();
-  parallel_for(s.c, s.c * in_plane > parallel_threshold, [&](std::int64_t c) {
-    const int first = column_start[c], entries = column_start[c + 1] - first;
-    const auto kind = kind_of(x_kind, c);
-    const auto put_dvalue = [&](int k, double number) {
-      if (!dvalues) return;
-      Real& out = dvalues[column_value[first + k]];
-      out = static_cast<Real>(accumulate_dvalues ? static_cast<double>(out) + number : number);
-    };
-    if (kind == Kind::constant) {
-      double sum = 0;
-      for (int k = 0; k < entries; ++k) {
-        const int entry = column_entry[first + k], tap = static_cast<int>(entry % taps);
-        const std::int64_t o = entry / taps;
-        const bool reached = kind_of(y_kind, o) == Kind::plane;
-        const double window =
-            reached ? window_sum(dy.data + o * out_plane, tap / s.kw - s.padding, tap % s.kw - s.padding, s) : 0;
-        put_dvalue(k, static_cast<double>(x_value[c]) * window);
-        sum += static_cast<double>(values[column_value[first + k]]) * window;
-      }
-      if (dx) put_constant(dx_kind, dx_value, c, sum, accumulate_dx);
-      return;
-    }
-    auto* connections = static_cast<Connection*>(scratch(0, 2 * (entries + 1) * sizeof(Connection)));
-    auto* active = connections + entries;
-    auto* offsets = static_cast<std::int64_t*>(scratch(1, (entries + 1) * sizeof(std::int64_t)));
-    auto* lane_dots = static_cast<Vector*>(scratch(2, (entries + 1) * (sizeof(Vector) + sizeof(double))));
-    auto* dots = reinterpret_cast<double*>(lane_dots + entries + 1);
-    int count = 0;
-    std::int64_t unflushed = 0;
+namespace {
+
+// The nonzeros that one input channel feeds, and the walk over its plane that both backward kernels share. Connections to
+// outputs without a gradient are left out; their values' gradient is 0.
+struct Column {
+  const ConvShape& s;
+  In<Real> dy, values;
+  In<int32_t> y_kind, column_entry, column_value;
+  int first, entries, count = 0;
+  Connection *connections, *active;
+  std::int64_t* offsets;
+  Vector* lane_dots;
+  double* dots;  // per entry: the gradient of its value
+
+  Column(const ConvShape& shape, std::int64_t c, In<Real> dy, In<int32_t> y_kind, In<Real> values,
+         In<int32_t> column_start, In<int32_t> column_entry, In<int32_t> column_value)
+      : s(shape), dy(dy), values(values), y_kind(y_kind), column_entry(column_entry), column_value(column_value),
+        first(column_start[c]), entries(column_start[c + 1] - first) {
+    connections = static_cast<Connection*>(scratch(0, 2 * (entries + 1) * sizeof(Connection)));
+    active = connections + entries;
+    offsets = static_cast<std::int64_t*>(scratch(1, (entries + 1) * sizeof(std::int64_t)));
+    lane_dots = static_cast<Vector*>(scratch(2, (entries + 1) * (sizeof(Vector) + sizeof(double))));
+    dots = reinterpret_cast<double*>(lane_dots + entries + 1);
+    const std::int64_t taps = s.taps(), out_plane = s.out_plane();
     for (int k = 0; k < entries; ++k) {
       const int entry = column_entry[first + k], tap = static_cast<int>(entry % taps), id = column_value[first + k];
       const std::int64_t o = entry / taps;
       dots[k] = 0;
       lane_dots[k] = Vector{};
-      if (kind != Kind::plane || kind_of(y_kind, o) != Kind::plane) continue;
+      if (kind_of(y_kind, o) != Kind::plane) continue;
       connections[count++] = {dy.data + o * out_plane, s.padding - tap / s.kw, s.padding - tap % s.kw, values[id], k};
     }
-    Real* dplane = dx ? dx.data + c * in_plane : nullptr;
-    bool accumulate = accumulate_dx;
-    if (dx_kind && dplane) {
-      const bool there = accumulate && dx_kind[c] == Kind::plane;
-      if (kind != Kind::plane || count == 0) {
-        // Nothing to add: what stands there stays, or the gradient is zero.
-        if (!there) dx_kind[c] = Kind::zero;
-        dplane = nullptr;
-      } else {
-        accumulate = there;
-        dx_kind[c] = Kind::plane;
-      }
+  }
+
+  // For a channel that is one number everywhere: gradients of the values, and the sum of the channel's own gradient.
+  double gather_constant(Real number) const {
+    double sum = 0;
+    for (int k = 0; k < count; ++k) {
+      const Connection& connection = connections[k];
+      const double window = window_sum(connection.plane, -connection.dh, -connection.dw, s);
+      dots[connection.id] = static_cast<double>(number) * window;
+      sum += static_cast<double>(connection.value) * window;
     }
-    const Real* plane = x.data + c * in_plane;
+    return sum;
+  }
+
+  // Calls visit(number of active connections, where the run starts, its length) over the plane, and settle() now and
+  // then: lane sums stay short, so that long planes keep their digits.
+  template <class Visit, class Settle>
+  void sweep(Visit visit, Settle settle) const {
+    const int out_h = s.out_h(), out_w = s.out_w(), n = s.n;
     const int left = s.kw - 1 - s.padding > s.padding ? s.kw - 1 - s.padding : s.padding;
-    for (int h = 0; h < s.h && (dplane || count > 0); ++h) {
-      const std::int64_t row = std::int64_t{h} * s.w * n;
+    std::int64_t unsettled = 0;
+    for (int h = 0; h < s.h; ++h) {
       // Which outputs (pixel wo at stride s) does input pixel w feed through tap dw: wo = (w + dw) / s where it divides.
       const auto columns = [&](int w, int width) {
         int m = 0;
@@ -256,9 +281,7 @@ void sparse_conv_backward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<R
           active[m] = connections[k];
           offsets[m++] = (std::int64_t{ho} * out_w + wo) * n;
         }
-        const std::int64_t run = std::int64_t{width} * n, at = row + std::int64_t{w} * n;
-        Real* out = dplane ? dplane + at : nullptr;
-        gather_and_dot(active, offsets, m, run, plane + at, out, accumulate, dvalues ? lane_dots : nullptr, dots);
+        visit(m, (std::int64_t{h} * s.w + w) * n, std::int64_t{width} * n);
       };
       if (s.stride == 1 && s.w > 2 * left && out_w == s.w) {
         for (int w = 0; w < left; ++w) columns(w, 1);
@@ -267,17 +290,177 @@ void sparse_conv_backward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<R
       } else {
         for (int w = 0; w < s.w; ++w) columns(w, 1);
       }
-      // Lane sums stay short, so that long planes keep their digits.
-      unflushed += std::int64_t{s.w} * n;
-      if (unflushed >= 8192 || h + 1 == s.h) {
-        unflushed = 0;
-        for (int k = 0; k < entries; ++k) {
-          dots[k] += static_cast<double>(horizontal_sum(lane_dots[k]));
-          lane_dots[k] = Vector{};
-        }
+      unsettled += std::int64_t{s.w} * n;
+      if (unsettled < 8192 && h + 1 < s.h) continue;
+      unsettled = 0;
+      settle();
+      for (int k = 0; k < entries; ++k) {
+        dots[k] += static_cast<double>(horizontal_sum(lane_dots[k]));
+        lane_dots[k] = Vector{};
       }
     }
-    for (int k = 0; k < entries; ++k) put_dvalue(k, dots[k]);
+  }
+
+  void write(Out<Real> dvalues, bool accumulate) const {
+    for (int k = 0; dvalues && k < entries; ++k) {
+      Real& out = dvalues[column_value[first + k]];
+      out = static_cast<Real>(accumulate ? static_cast<double>(out) + dots[k] : dots[k]);
+    }
+  }
+};
+
+}  // namespace
+
+void sparse_conv_backward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Real> dy, In<int32_t> y_kind,
+                          In<Real> values, In<int32_t> column_start, In<int32_t> column_entry,
+                          In<int32_t> column_value, ConvShape s, Out<Real> dx, Out<int32_t> dx_kind,
+                          Out<Real> dx_value, bool accumulate_dx, Out<Real> dvalues, bool accumulate_dvalues) {
+  const std::int64_t in_plane = s.in_plane();
+  parallel_for(s.c, s.c * in_plane > parallel_threshold, [&](std::int64_t c) {
+    Column column(s, c, dy, y_kind, values, column_start, column_entry, column_value);
+    const auto kind = kind_of(x_kind, c);
+    if (kind == Kind::constant) {
+      const double sum = column.gather_constant(x_value[c]);
+      if (dx) put_constant(dx_kind, dx_value, c, sum, accumulate_dx);
+      return column.write(dvalues, accumulate_dvalues);
+    }
+    Real* to = dx ? dx.data + c * in_plane : nullptr;
+    bool accumulate = accumulate_dx;
+    if (dx_kind && to) {
+      const bool there = accumulate && dx_kind[c] == Kind::plane;
+      if (kind != Kind::plane || column.count == 0) {
+        // Nothing to add: what stands there stays, or the gradient is zero.
+        if (!there) dx_kind[c] = Kind::zero;
+        to = nullptr;
+      } else {
+        accumulate = there;
+        dx_kind[c] = Kind::plane;
+      }
+    }
+    const Real* plane = x.data + c * in_plane;
+    if (to || (kind == Kind::plane && column.count > 0))
+      column.sweep(
+          [&](int m, std::int64_t at, std::int64_t run) {
+            gather_and_dot(column.active, column.offsets, m, run, plane + at, to ? to + at : nullptr, accumulate,
+                           dvalues ? column.lane_dots : nullptr, column.dots);
+          },
+          [] {});
+    column.write(dvalues, accumulate_dvalues);
+  });
+}
+
+namespace {
+
+// What a channel's owner sums up while it gathers: Σ g and Σ g (x - mean) of the masked gradient g.
+struct NormSums {
+  Affine norm;
+  Real center;
+  Vector lane_sum{}, lane_product{};
+  double sum = 0, product = 0;
+
+  void flush() {
+    sum += static_cast<double>(horizontal_sum(lane_sum));
+    product += static_cast<double>(horizontal_sum(lane_product));
+    lane_sum = lane_product = Vector{};
+  }
+};
+
+// gather_and_dot for an input that is read as relu(x * scale + shift): dots with that, masks by it, and sums up.
+template <int count>
+inline void gather_normalized_block(const Connection* connections, const std::int64_t* offsets, int n,
+                                    std::int64_t from, const Real* x, Real* out, Vector* dots, NormSums& sums) {
+  Vector sum[count], active[count];
+  const Vector scale = broadcast_value(sums.norm.scale), shift = broadcast_value(sums.norm.shift), none{};
+  for (int v = 0; v < count; ++v) {
+    sum[v] = Vector{};
+    active[v] = rectified(load(x + v * lanes) * scale + shift);
+  }
+  for (int k = 0; k < n; ++k) {
+    const Real* p = connections[k].plane + offsets[k] + from;
+    const Vector w = broadcast_value(connections[k].value);
+    Vector even{}, odd{};
+    for (int v = 0; v < count; ++v) {
+      const Vector g = load(p + v * lanes);
+      sum[v] += w * g;
+      (v % 2 ? odd : even) += active[v] * g;
+    }
+    dots[connections[k].id] += even + odd;
+  }
+  const Vector center = broadcast_value(sums.center);
+  for (int v = 0; v < count; ++v) {
+    const Vector g = active[v] > none ? sum[v] : none;
+    store(out + v * lanes, g);
+    sums.lane_sum += g;
+    sums.lane_product += g * (load(x + v * lanes) - center);
+  }
+}
+
+inline void gather_normalized(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t run,
+                              const Real* x, Real* out, Vector* lane_dots, double* dots, NormSums& sums) {
+  std::int64_t i = 0;
+  for (; i + wide * lanes <= run; i += wide * lanes)
+    gather_normalized_block<wide>(connections, offsets, n, i, x + i, out + i, lane_dots, sums);
+  for (; i + lanes <= run; i += lanes)
+    gather_normalized_block<1>(connections, offsets, n, i, x + i, out + i, lane_dots, sums);
+  for (; i < run; ++i) {
+    const Real pre = x[i] * sums.norm.scale + sums.norm.shift, active = pre < 0 ? 0 : pre;
+    Real sum = 0;
+    for (int k = 0; k < n; ++k) {
+      const Real g = connections[k].plane[offsets[k] + i];
+      sum += connections[k].value * g;
+      dots[connections[k].id] += static_cast<double>(active * g);
+    }
+    out[i] = active > 0 ? sum : Real(0);
+    sums.sum += static_cast<double>(out[i]);
+    sums.product += static_cast<double>(out[i] * (x[i] - sums.center));
+  }
+}
+
+}  // namespace
+
+// Backward through convolution, ReLU and BatchNorm at once: dx is the gradient of what was normalised.
+void sparse_conv_backward_normalized(In<Real> x, In<int32_t> x_kind, In<Real> norm_weight, In<Real> norm_bias,
+                                     In<Real> norm_mean, In<Real> norm_deviation, bool training, In<Real> dy,
+                                     In<int32_t> y_kind, In<Real> values, In<int32_t> column_start,
+                                     In<int32_t> column_entry, In<int32_t> column_value, ConvShape s, Out<Real> dx,
+                                     Out<Real> dnorm_weight, Out<Real> dnorm_bias, bool accumulate_norm,
+                                     Out<Real> dvalues, bool accumulate_dvalues) {
+  const std::int64_t in_plane = s.in_plane();
+  parallel_for(s.c, s.c * in_plane > parallel_threshold, [&](std::int64_t c) {
+    Column column(s, c, dy, y_kind, values, column_start, column_entry, column_value);
+    const auto finish = [&](double sum, double product) {
+      if (dnorm_weight) dnorm_weight[c] = static_cast<Real>(accumulate_norm ? dnorm_weight[c] + product : product);
+      if (dnorm_bias) dnorm_bias[c] = static_cast<Real>(accumulate_norm ? dnorm_bias[c] + sum : sum);
+      column.write(dvalues, accumulate_dvalues);
+    };
+    const auto kind = kind_of(x_kind, c);
+    if (kind == Kind::unneeded) return finish(0, 0);
+    const double deviation = static_cast<double>(norm_deviation[c]);
+    NormSums sums{affine(norm_weight[c], norm_bias[c], norm_mean[c], norm_deviation[c]), norm_mean[c]};
+    if (kind != Kind::plane) {
+      if (!(sums.norm.shift > 0)) return finish(0, 0);
+      const double sum = column.gather_constant(sums.norm.shift);
+      return finish(sum, training ? 0 : -sum * static_cast<double>(norm_mean[c]) * deviation);
+    }
+    const Real* plane = x.data + c * in_plane;
+    Real* to = dx.data + c * in_plane;
+    column.sweep(
+        [&](int m, std::int64_t at, std::int64_t run) {
+          gather_normalized(column.active, column.offsets, m, run, plane + at, to + at, column.lane_dots, column.dots,
+                            sums);
+        },
+        [&] { sums.flush(); });
+    const double product = sums.product * deviation, size = static_cast<double>(in_plane);
+    finish(sums.sum, product);
+    // The plane is still in cache: dx = scale (g - mean(g) - xhat mean(g xhat)).
+    const Real mean_g = static_cast<Real>(training ? sums.sum / size : 0);
+    const Real slope = static_cast<Real>(training ? product / size * deviation : 0), center = sums.center;
+    const Vector scale = broadcast_value(sums.norm.scale), mean_gs = broadcast_value(mean_g);
+    const Vector slopes = broadcast_value(slope), centers = broadcast_value(center);
+    std::int64_t i = 0;
+    for (; i + lanes <= in_plane; i += lanes)
+      store(to + i, scale * (load(to + i) - mean_gs - (load(plane + i) - centers) * slopes));
+    for (; i < in_plane; ++i) to[i] = sums.norm.scale * (to[i] - mean_g - (plane[i] - center) * slope);
   });
 }
 
