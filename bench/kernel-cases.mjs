@@ -139,6 +139,17 @@ function activationCases(c, side) {
     over("add_bias", 2, (b) => ({ x: b.real(size), bias: b.real(c), channels, y: b.real(size) })),
     over("relu_forward", 2, (b) => ({ x: b.real(size), y: b.real(size) })),
     over("relu_backward", 3, (b) => ({ y: b.real(size), dy: b.real(size), dx: b.real(size) })),
+    over("batch_norm_statistics", 1, (b) => ({
+      x: b.real(size),
+      channels: c,
+      epsilon: 1e-5,
+      training: true,
+      mean: b.real(c),
+      inverse_deviation: b.positive(c),
+      running_mean: b.real(c),
+      running_variance: b.positive(c),
+      momentum: 0.1,
+    })),
     ...[false, true].flatMap((residual) => {
       const variant = residual ? " +residual" : "";
       const more = residual ? 1 : 0;
@@ -271,6 +282,28 @@ function sparseConvCases(c, side, density) {
         ...b.orders(topology()).column,
         shape,
         dx: b.real(c * plane),
+        dvalues: b.real(nnz),
+      }),
+    },
+    {
+      kernel: "sparse_conv_backward_normalized",
+      ...common,
+      bytes: 4 * (c + rows + c) * plane + 16 * nnz, // every input plane is masked and goes back through BatchNorm
+      flops: 4 * nnz * plane,
+      args: (b) => ({
+        x: b.real(c * plane),
+        norm_weight: b.positive(c),
+        norm_bias: b.real(c),
+        norm_mean: b.real(c),
+        norm_deviation: b.positive(c),
+        training: true,
+        dy: b.real(c * plane),
+        values: b.real(nnz),
+        ...b.orders(topology()).column,
+        shape,
+        dx: b.real(c * plane),
+        dnorm_weight: b.real(c),
+        dnorm_bias: b.real(c),
         dvalues: b.real(nnz),
       }),
     },
