@@ -6,7 +6,7 @@ import { EastingError } from "../errors.js";
 export const INTERRUPTED = 75;
 
 const usageCodes = new Set(["EASTING_CONFIG", "EASTING_UNKNOWN_MODEL", "EASTING_USAGE"]);
-const { red, yellow } = pc.createColors(process.stderr.isTTY && pc.isColorSupported);
+const { red, yellow } = pc.createColors(Boolean(process.stderr.isTTY) && pc.isColorSupported);
 
 /** A command line that makes no sense. */
 export const usageError = (message: string, hint?: string) => new EastingError("EASTING_USAGE", message, hint);
