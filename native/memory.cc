@@ -117,10 +117,4 @@ MemoryCount count(Device device) {
   return c.counts;
 }
 
-void reset_peak(Device device) {
-  Cache& c = cache(device);
-  std::lock_guard lock(c.mutex);
-  c.counts.peak = c.counts.live;
-}
-
 }  // namespace easting

@@ -16,6 +16,5 @@ void release(Device device, void* block);
 // Returns cached blocks to the system.
 void trim(Device device);
 MemoryCount count(Device device);
-void reset_peak(Device device);
 
 }  // namespace easting

@@ -25,7 +25,6 @@ inline void store(Real* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
 inline Vector broadcast_value(Real x) {
   return x - Vector{};  // minus zero changes no bit, so this is a broadcast and nothing else
 }
-inline Vector maximum(Vector a, Vector b) { return a > b ? a : b; }
 
 // Halves until one is left: the same tree on every instruction set.
 inline Real horizontal_sum(Vector v) {
