@@ -97,6 +97,44 @@ export function cases() {
   ];
 }
 
+/**
+ * A BatchNorm with ReLU in training; without `y` only its statistics.
+ * @param {Buffers} b @param {number} c @param {{ residual?: number | null, y?: number }} planes
+ */
+function normForward(b, c, { residual = null, y }) {
+  const [weight, bias, mean, deviation] = [b.positive(c), b.real(c), b.real(c), b.positive(c)];
+  const running = [b.real(c), b.positive(c)];
+  return [
+    weight,
+    bias,
+    mean,
+    deviation,
+    ...running,
+    1e-5,
+    0.1,
+    true,
+    true,
+    residual,
+    null,
+    null,
+    y ?? null,
+    null,
+    null,
+  ];
+}
+
+/**
+ * Its backward; a `y` says that there was a residual.
+ * @param {Buffers} b @param {number} c @param {{ x: number, y: number | null, dy: number, dx: number }} planes
+ */
+function normBackward(b, c, { x, y, dy, dx }) {
+  const [weight, bias, mean, deviation] = [b.positive(c), b.real(c), b.real(c), b.positive(c)];
+  const [dweight, dbias] = [b.real(c), b.real(c)];
+  const kinds = [null, null, null];
+  // biome-ignore format: the struct's order
+  return [x, null, y, null, dy, null, null, weight, bias, mean, deviation, true, true, y !== null, ...kinds, dx, dweight, dbias, false];
+}
+
 /** Kernels over activations [c, side, side, n]. @param {number} c @param {number} side @returns {Case[]} */
 function activationCases(c, side) {
   const size = c * side * side * n;
@@ -112,15 +150,6 @@ function activationCases(c, side) {
     args,
   });
   const channels = c;
-  /** @param {Buffers} b */
-  const norm = (b) => ({
-    x: b.real(size),
-    weight: b.positive(c),
-    bias: b.real(c),
-    channels,
-    mean: b.real(c),
-    inverse_deviation: b.positive(c),
-  });
   /** @param {Buffers} b */
   const dynamic = (b) => ({ x: b.real(size), u: b.real(4 * c * n), channels, batch: n, beta: 1, blend_outputs: false });
   /** Every second channel a plane, the others a constant. @param {Buffers} b */
@@ -139,49 +168,17 @@ function activationCases(c, side) {
     over("add_bias", 2, (b) => ({ x: b.real(size), bias: b.real(c), channels, y: b.real(size) })),
     over("relu_forward", 2, (b) => ({ x: b.real(size), y: b.real(size) })),
     over("relu_backward", 3, (b) => ({ y: b.real(size), dy: b.real(size), dx: b.real(size) })),
-    over("batch_norm_statistics", 1, (b) => ({
-      x: b.real(size),
-      channels: c,
-      epsilon: 1e-5,
-      training: true,
-      mean: b.real(c),
-      inverse_deviation: b.positive(c),
-      running_mean: b.real(c),
-      running_variance: b.positive(c),
-      momentum: 0.1,
-    })),
+    over("batch_norm_forward", 1, (b) => ({ x: b.real(size), channels, norm: normForward(b, c, {}) }), " statistics"),
     ...[false, true].flatMap((residual) => {
       const variant = residual ? " +residual" : "";
       const more = residual ? 1 : 0;
       /** @param {Buffers} b */
-      const added = (b) => (residual ? { residual: b.real(size) } : {});
-      const form = { epsilon: 1e-5, relu: true };
+      const added = (b) => (residual ? b.real(size) : null);
       return [
         over(
           "batch_norm_forward",
           2 + more,
-          (b) => ({
-            ...norm(b),
-            ...form,
-            ...added(b),
-            running_mean: b.real(c),
-            running_variance: b.positive(c),
-            momentum: 0.1,
-            y: b.real(size),
-          }),
-          variant,
-        ),
-        over(
-          "batch_norm_evaluate",
-          2 + more,
-          (b) => ({
-            ...norm(b),
-            ...form,
-            ...added(b),
-            running_mean: b.real(c),
-            running_variance: b.positive(c),
-            y: b.real(size),
-          }),
+          (b) => ({ x: b.real(size), channels, norm: normForward(b, c, { residual: added(b), y: b.real(size) }) }),
           variant,
         ),
         // With a residual the output tells what the ReLU passed, and the masked gradient is a second result.
@@ -189,15 +186,8 @@ function activationCases(c, side) {
           "batch_norm_backward",
           3 + 2 * more,
           (b) => ({
-            ...norm(b),
-            ...(residual && { y: b.real(size) }),
-            relu: true,
-            training: true,
-            residual,
-            dy: b.real(size),
-            dx: b.real(size),
-            dweight: b.real(c),
-            dbias: b.real(c),
+            channels,
+            norm: normBackward(b, c, { x: b.real(size), y: added(b), dy: b.real(size), dx: b.real(size) }),
           }),
           variant,
         ),
@@ -271,6 +261,21 @@ function sparseConvCases(c, side, density) {
       }),
     },
     {
+      kernel: "sparse_conv_forward",
+      ...common,
+      size: `${common.size} +norm +residual`,
+      bytes: 4 * (columns + 3 * c) * plane + 8 * nnz, // also reads the residual and writes the normalised sum
+      flops: 2 * nnz * plane,
+      args: (b) => ({
+        x: b.real(c * plane),
+        values: b.real(nnz),
+        ...b.orders(topology()).row,
+        shape,
+        y: b.real(c * plane),
+        next: normForward(b, c, { residual: b.real(c * plane), y: b.real(c * plane) }),
+      }),
+    },
+    {
       kernel: "sparse_conv_backward",
       ...common,
       bytes: 4 * (columns + rows + c) * plane + 16 * nnz, // value, entry, position and gradient of each weight
@@ -284,6 +289,27 @@ function sparseConvCases(c, side, density) {
         dx: b.real(c * plane),
         dvalues: b.real(nnz),
       }),
+    },
+    {
+      kernel: "sparse_conv_backward",
+      ...common,
+      size: `${common.size} +norm +residual`,
+      bytes: 4 * (rows + 5 * c) * plane + 16 * nnz, // adds to the gradient of the residual sum, and goes through BatchNorm
+      flops: 4 * nnz * plane,
+      args: (b) => {
+        const [x, dx] = [b.real(c * plane), b.real(c * plane)];
+        return {
+          x,
+          dy: b.real(c * plane),
+          values: b.real(nnz),
+          ...b.orders(topology()).column,
+          shape,
+          dx,
+          accumulate_dx: true,
+          dvalues: b.real(nnz),
+          previous: normBackward(b, c, { x: b.real(c * plane), y: x, dy: dx, dx: b.real(c * plane) }),
+        };
+      },
     },
     {
       kernel: "sparse_conv_backward_normalized",

@@ -161,6 +161,37 @@ struct Argument<RandomKey> {
   }
 };
 
+// The elements of an array, converted one after the other to whatever the fields of a struct are.
+struct Fields {
+  Napi::Array array;
+  std::uint32_t next = 0;
+  Fields(const Napi::Value& value, std::uint32_t count) {
+    if (!value.IsArray() || value.As<Napi::Array>().Length() != count)
+      throw std::invalid_argument("kernel: expected an array of " + std::to_string(count) + " arguments or null");
+    array = value.As<Napi::Array>();
+  }
+  template <class T>
+  operator T() {
+    return Argument<T>::from(array.Get(next++));
+  }
+};
+template <class Real>
+struct Argument<BatchNormForward<Real>> {
+  static BatchNormForward<Real> from(const Napi::Value& value) {
+    if (value.IsNull()) return {};
+    Fields f(value, 16);
+    return {f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f};
+  }
+};
+template <class Real>
+struct Argument<BatchNormBackward<Real>> {
+  static BatchNormBackward<Real> from(const Napi::Value& value) {
+    if (value.IsNull()) return {};
+    Fields f(value, 21);
+    return {f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f};
+  }
+};
+
 // Turns C++ exceptions into JavaScript errors with a code.
 template <class F>
 Napi::Value guarded(const Napi::CallbackInfo& info, F f) {

@@ -33,6 +33,45 @@ struct ConvShape {
   std::int64_t out_plane() const { return std::int64_t{out_h()} * out_w() * n; }
 };
 
+// BatchNorm over (h, w, n) of each channel, with what is fused behind it: y = relu(xhat * weight + bias + residual).
+// Arrays are [c] except the planes `residual` and `y`, which are compact activations. Without `y` only the statistics are
+// taken. The running ones may be left out in training: they then stand still.
+template <class Real>
+struct BatchNormForward {
+  In<Real> weight, bias;
+  Out<Real> mean, inverse_deviation, running_mean, running_variance;
+  double epsilon = 0, momentum = 0;
+  bool training = false, relu = false;
+  In<Real> residual;
+  In<std::int32_t> residual_kind;
+  In<Real> residual_value;
+  Out<Real> y;
+  Out<std::int32_t> y_kind;
+  Out<Real> y_value;
+  explicit operator bool() const { return mean.data != nullptr; }
+};
+
+// Its gradients. dy is masked by the ReLU in place: it is then the residual's gradient. With g = masked dy:
+// dbias = Σg, dweight = Σ g xhat, dx = weight / deviation * (g - (dbias + xhat dweight) / size) in training, and without
+// the bracket's second term in evaluation. `y` tells what the ReLU passed; null where x alone does. Without a residual dx
+// may be dy.
+template <class Real>
+struct BatchNormBackward {
+  In<Real> x;
+  In<std::int32_t> x_kind;
+  In<Real> y;
+  In<std::int32_t> y_kind;
+  Out<Real> dy;
+  In<std::int32_t> dy_kind;
+  In<Real> dy_value, weight, bias, mean, inverse_deviation;
+  bool training = false, relu = false, residual = false;
+  In<std::int32_t> residual_kind;
+  Out<std::int32_t> dresidual_kind;
+  Out<Real> dresidual_value, dx, dweight, dbias;
+  bool accumulate = false;  // adds to dweight and dbias
+  explicit operator bool() const { return x.data != nullptr; }
+};
+
 // What a random number is drawn for; with the element's index it determines the number (random.h).
 struct RandomKey {
   std::uint32_t seed, purpose, stream, step;

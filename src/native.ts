@@ -9,6 +9,55 @@ export type ConvShape = readonly [number, number, number, number, number, number
 /** seed, purpose, stream, step. */
 export type RandomKey = readonly [number, number, number, number];
 
+/** BatchNorm and what is fused behind it, field by field as in `native/types.h`; null leaves it out. */
+export type BatchNormForward =
+  | readonly [
+      weight: Buffer,
+      bias: Buffer,
+      mean: Buffer,
+      inverseDeviation: Buffer,
+      runningMean: Buffer,
+      runningVariance: Buffer,
+      epsilon: number,
+      momentum: number,
+      training: boolean,
+      relu: boolean,
+      residual: Buffer,
+      residualKind: Buffer,
+      residualValue: Buffer,
+      y: Buffer,
+      yKind: Buffer,
+      yValue: Buffer,
+    ]
+  | null;
+
+/** Backward of BatchNorm, field by field as in `native/types.h`; null leaves it out. */
+export type BatchNormBackward =
+  | readonly [
+      x: Buffer,
+      xKind: Buffer,
+      y: Buffer,
+      yKind: Buffer,
+      dy: Buffer,
+      dyKind: Buffer,
+      dyValue: Buffer,
+      weight: Buffer,
+      bias: Buffer,
+      mean: Buffer,
+      inverseDeviation: Buffer,
+      training: boolean,
+      relu: boolean,
+      residual: boolean,
+      residualKind: Buffer,
+      dresidualKind: Buffer,
+      dresidualValue: Buffer,
+      dx: Buffer,
+      dweight: Buffer,
+      dbias: Buffer,
+      accumulate: boolean,
+    ]
+  | null;
+
 /** `native/kernels.def` as TypeScript sees it; a test holds the two together. Every call queues work and returns. */
 export interface Kernels {
   fill(y: Buffer, value: number): void;
@@ -28,23 +77,17 @@ export interface Kernels {
   gather(x: Buffer, positions: Buffer, y: Buffer): void;
   scatter(x: Buffer, positions: Buffer, y: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
-  sparse_conv_forward(x: Buffer, x_kind: Buffer, x_value: Buffer, norm_weight: Buffer, norm_bias: Buffer, norm_mean: Buffer, norm_deviation: Buffer, values: Buffer, row_start: Buffer, row_entry: Buffer, shape: ConvShape, needed: Buffer, y: Buffer, y_kind: Buffer): void;
+  sparse_conv_forward(x: Buffer, x_kind: Buffer, x_value: Buffer, norm_weight: Buffer, norm_bias: Buffer, norm_mean: Buffer, norm_deviation: Buffer, values: Buffer, row_start: Buffer, row_entry: Buffer, shape: ConvShape, needed: Buffer, y: Buffer, y_kind: Buffer, next: BatchNormForward): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
-  sparse_conv_backward(x: Buffer, x_kind: Buffer, x_value: Buffer, dy: Buffer, y_kind: Buffer, values: Buffer, column_start: Buffer, column_entry: Buffer, column_value: Buffer, shape: ConvShape, dx: Buffer, dx_kind: Buffer, dx_value: Buffer, accumulate_dx: boolean, dvalues: Buffer, accumulate_dvalues: boolean): void;
+  sparse_conv_backward(x: Buffer, x_kind: Buffer, x_value: Buffer, dy: Buffer, y_kind: Buffer, values: Buffer, column_start: Buffer, column_entry: Buffer, column_value: Buffer, shape: ConvShape, dx: Buffer, dx_kind: Buffer, dx_value: Buffer, accumulate_dx: boolean, dvalues: Buffer, accumulate_dvalues: boolean, previous: BatchNormBackward): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   sparse_conv_backward_normalized(x: Buffer, x_kind: Buffer, norm_weight: Buffer, norm_bias: Buffer, norm_mean: Buffer, norm_deviation: Buffer, training: boolean, dy: Buffer, y_kind: Buffer, values: Buffer, column_start: Buffer, column_entry: Buffer, column_value: Buffer, shape: ConvShape, dx: Buffer, dnorm_weight: Buffer, dnorm_bias: Buffer, accumulate_norm: boolean, dvalues: Buffer, accumulate_dvalues: boolean): void;
   dense_conv_forward(x: Buffer, weight: Buffer, shape: ConvShape, y: Buffer): void;
   dense_conv_backward_data(dy: Buffer, weight: Buffer, shape: ConvShape, dx: Buffer, accumulate: boolean): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
-  dense_conv_backward_weight(x: Buffer, dy: Buffer, shape: ConvShape, factor: Buffer, dweight: Buffer, accumulate: boolean): void;
-  // biome-ignore format: one kernel, one line, as in kernels.def
-  batch_norm_forward(x: Buffer, x_kind: Buffer, residual: Buffer, residual_kind: Buffer, residual_value: Buffer, weight: Buffer, bias: Buffer, channels: number, epsilon: number, relu: boolean, mean: Buffer, inverse_deviation: Buffer, running_mean: Buffer, running_variance: Buffer, momentum: number, y: Buffer, y_kind: Buffer, y_value: Buffer): void;
-  // biome-ignore format: one kernel, one line, as in kernels.def
-  batch_norm_statistics(x: Buffer, x_kind: Buffer, channels: number, epsilon: number, training: boolean, mean: Buffer, inverse_deviation: Buffer, running_mean: Buffer, running_variance: Buffer, momentum: number): void;
-  // biome-ignore format: one kernel, one line, as in kernels.def
-  batch_norm_evaluate(x: Buffer, x_kind: Buffer, residual: Buffer, residual_kind: Buffer, residual_value: Buffer, weight: Buffer, bias: Buffer, running_mean: Buffer, running_variance: Buffer, channels: number, epsilon: number, relu: boolean, mean: Buffer, inverse_deviation: Buffer, y: Buffer, y_kind: Buffer, y_value: Buffer): void;
-  // biome-ignore format: one kernel, one line, as in kernels.def
-  batch_norm_backward(x: Buffer, x_kind: Buffer, y: Buffer, y_kind: Buffer, dy: Buffer, dy_kind: Buffer, dy_value: Buffer, weight: Buffer, bias: Buffer, mean: Buffer, inverse_deviation: Buffer, channels: number, relu: boolean, training: boolean, residual: boolean, residual_kind: Buffer, dresidual_kind: Buffer, dresidual_value: Buffer, dx: Buffer, dweight: Buffer, dbias: Buffer, accumulate_parameters: boolean): void;
+  dense_conv_backward_weight(x: Buffer, x_kind: Buffer, x_value: Buffer, norm_weight: Buffer, norm_bias: Buffer, norm_mean: Buffer, norm_deviation: Buffer, dy: Buffer, dy_kind: Buffer, needed: Buffer, shape: ConvShape, factor: Buffer, dweight: Buffer, accumulate: boolean): void;
+  batch_norm_forward(x: Buffer, x_kind: Buffer, channels: number, norm: BatchNormForward): void;
+  batch_norm_backward(channels: number, norm: BatchNormBackward): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   dyrelu_forward(x: Buffer, u: Buffer, channels: number, batch: number, beta: number, blend_outputs: boolean, y: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def

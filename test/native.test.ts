@@ -30,6 +30,8 @@ const typescript: Readonly<Record<string, string>> = {
   int32_t: "number",
   ConvShape: "ConvShape",
   RandomKey: "RandomKey",
+  "BatchNormForward<Real>": "BatchNormForward",
+  "BatchNormBackward<Real>": "BatchNormBackward",
 };
 
 /** The C++ argument list `(In<Real> x, bool relu)`, with each type as TypeScript sees it. */
@@ -86,9 +88,10 @@ const untyped = (kernels: Kernels, name: string) =>
   (kernels as unknown as Record<string, (...a: unknown[]) => void>)[name];
 
 describe.each(["f32", "f64"] as const)("a wrong call of a kernel in %s is an error with a code", (real) => {
+  const r = real === "f32" ? f32 : f64;
   const fitting: Readonly<Record<string, unknown>> = {
-    "In<Real>": real === "f32" ? f32 : f64,
-    "Out<Real>": real === "f32" ? f32 : f64,
+    "In<Real>": r,
+    "Out<Real>": r,
     "In<int32_t>": i32,
     "Out<int32_t>": i32,
     "In<uint8_t>": u8,
@@ -97,6 +100,9 @@ describe.each(["f32", "f64"] as const)("a wrong call of a kernel in %s is an err
     int32_t: 1,
     ConvShape: [1, 1, 1, 1, 1, 1, 1, 1, 0],
     RandomKey: [0, 0, 0, 0],
+    "BatchNormForward<Real>": [r, r, r, r, r, r, 1e-5, 0.1, true, true, r, i32, r, r, i32, r],
+    // biome-ignore format: the struct's order
+    "BatchNormBackward<Real>": [r, i32, r, i32, r, i32, r, r, r, r, r, true, true, true, i32, i32, r, r, r, r, false],
   };
   const wrong = (cpp: string): unknown[] => {
     if (/^(In|Out)</.test(cpp)) {
@@ -117,6 +123,11 @@ describe.each(["f32", "f64"] as const)("a wrong call of a kernel in %s is an err
         right.map(() => 0.5),
         new Float64Array(right),
       ];
+    }
+    if (cpp.startsWith("BatchNorm")) {
+      const right = fitting[cpp] as unknown[];
+      const fields = right.map((_, i) => right.with(i, "1"));
+      return [undefined, 7, "norm", {}, [], right.slice(1), [...right, 0], right.with(0, freed), ...fields];
     }
     if (cpp === "bool") return [null, undefined, 0, "true", {}];
     const anyNumber = [null, undefined, "1", {}, [], true, 1n];

@@ -21,7 +21,7 @@ import {
 } from "easting";
 
 /** Ordinary steps in between topology updates: the topology that the timed update starts from has been trained on. */
-const growthInterval = 4;
+const growthInterval = 100;
 const never = 2 ** 31 - 1;
 
 /** @type {Record<string, import("easting").TrainConfigInput>} */

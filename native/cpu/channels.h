@@ -6,6 +6,9 @@ namespace easting::EASTING_VARIANT {
 
 enum Kind : std::int32_t { unneeded = -1, zero = 0, plane = 1, constant = 2 };
 
+// Whether an output is computed: not at all, if it has connections, or even without (as zeros).
+enum Need : std::int32_t { never = 0, connected = 1, always = 2 };
+
 template <class Kinds>
 inline std::int32_t kind_of(Kinds kinds, std::int64_t channel) {
   return kinds ? kinds[channel] : static_cast<std::int32_t>(plane);

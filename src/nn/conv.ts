@@ -26,7 +26,7 @@ export class Conv2d extends Module {
     this.stride = stride;
     this.padding = padding;
   }
-  /** Outputs to compute, `[outputs]` (i32 0 or 1); null for all. Used with a sparse weight. */
+  /** Outputs to compute, `[outputs]` (i32, see `conv2d`); null for all. Used with a sparse weight. */
   get needed(): Tensor | null {
     return this.#needed;
   }

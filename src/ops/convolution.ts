@@ -1,15 +1,17 @@
 import { expected } from "../errors.js";
-import type { Buffer, ConvShape } from "../native.js";
+import type { BatchNormForward, Buffer, ConvShape } from "../native.js";
 import {
   type DenseGradient,
   defineOp,
   emptyChannels,
   type Normalization,
+  recordedAsNow,
   SparseTensor,
-  type Tensor,
+  Tensor,
   type Topology,
 } from "../tensor/index.js";
 import { given, like, notEmpty, reshape } from "./elementwise.js";
+import { batchNormGradients } from "./normalize.js";
 
 export interface ConvOptions {
   /** 1 by default. */
@@ -18,7 +20,7 @@ export interface ConvOptions {
   padding?: number;
   /**
    * Which outputs anything depends on, `[o]` (i32 0 or 1), for a sparse weight: only those are computed, and the result
-   * is compact. Null or left out: all.
+   * is compact. 2 asks for the plane even of an output without connections. Null or left out: all planes.
    */
   needed?: Tensor | null;
 }
@@ -39,7 +41,8 @@ const denseConv = defineOp<[Tensor, Tensor], ConvShape, null>("denseConv", {
   backward({ inputs: [x, weight], attributes: shape, gradient, needs, into }) {
     if (needs(1)) {
       const { tensor, accumulate } = into(1);
-      x.kernels.dense_conv_backward_weight(x.buffer, gradient.buffer, shape, null, tensor.buffer, accumulate);
+      // biome-ignore format: the kernel's argument order
+      x.kernels.dense_conv_backward_weight(x.buffer, null, null, ...normArrays(null), gradient.buffer, null, null, shape, null, tensor.buffer, accumulate);
     }
     if (needs(0)) {
       const { tensor, accumulate } = into(0);
@@ -57,30 +60,31 @@ export interface SparseConv {
   readonly needed: Tensor | null;
   /** Set when the input is yet to be normalised and rectified: inputs 2 and 3 are then BatchNorm's weight and bias. */
   readonly normalization: Normalization | null;
+  /** The BatchNorm of the output, to be computed in the same pass. */
+  readonly next: ((output: Tensor) => BatchNormForward) | null;
   /** What was passed to `conv2d` as its options: the layer, when a module did. */
   readonly site: object | null;
 }
 
 const sparseConv = defineOp<[Tensor, Tensor, Tensor | null, Tensor | null], SparseConv, null>("sparseConv", {
   compact: true,
-  forward([x, values], { shape, topology, needed, normalization }) {
+  forward([x, values], { shape, topology, needed, normalization, next }) {
     const output = like(x, outputShape(shape));
     if (needed) output.channels = emptyChannels(output);
     const { rowStart, rowEntry } = topology.orders;
     // biome-ignore format: the kernel's argument order
     x.kernels.sparse_conv_forward(x.buffer, ...given(x.channels), ...normArrays(normalization), values.buffer, rowStart.buffer, rowEntry.buffer, shape,
-      needed?.buffer ?? null, output.buffer, given(output.channels)[0]);
+      needed?.buffer ?? null, output.buffer, given(output.channels)[0], next?.(output) ?? null);
     return { output, saved: null };
   },
   backward({ inputs: [x, values], attributes, ...context }) {
-    const { shape, topology, denseGradient, factor, normalization } = attributes;
-    const { gradient, output, needs, into, give } = context;
+    const { shape, topology, denseGradient, factor, normalization, needed } = attributes;
+    const { gradient, output, needs, into, give, claim } = context;
     if (denseGradient.wanted) {
-      if (output.channels || x.channels || normalization)
-        throw expected("growth gradient", "complete activations", "compact ones", undefined, "EASTING_INTERNAL");
       const { tensor, accumulate } = denseGradient.into(topology.shape, x);
-      const by = factor?.buffer ?? null;
-      x.kernels.dense_conv_backward_weight(x.buffer, gradient.buffer, shape, by, tensor.buffer, accumulate);
+      // biome-ignore format: the kernel's argument order
+      x.kernels.dense_conv_backward_weight(x.buffer, ...given(x.channels), ...normArrays(normalization), gradient.buffer, given(gradient.channels)[0],
+        needed?.buffer ?? null, shape, factor?.buffer ?? null, tensor.buffer, accumulate);
     }
     const dvalues = needs(1) ? into(1) : null;
     const { columnStart, columnEntry, columnValue } = topology.orders;
@@ -97,9 +101,12 @@ const sparseConv = defineOp<[Tensor, Tensor, Tensor | null, Tensor | null], Spar
       return;
     }
     const dx = needs(0) ? into(0) : null;
+    const previous = claim(0, "batchNorm");
+    const norm = previous && batchNormGradients(previous as Parameters<typeof batchNormGradients>[0]);
     // biome-ignore format: the kernel's argument order
     x.kernels.sparse_conv_backward(x.buffer, ...given(x.channels), ...connections,
-      dx?.tensor.buffer ?? null, ...given(dx?.tensor.channels), dx?.accumulate ?? false, ...result);
+      dx?.tensor.buffer ?? null, ...given(dx?.tensor.channels), dx?.accumulate ?? false, ...result, norm?.norm ?? null);
+    norm?.finish();
   },
 });
 
@@ -114,26 +121,26 @@ function normArrays(normalization: Normalization | null): [Buffer, Buffer, Buffe
 const LAZY_CONNECTIONS = 8;
 
 /** The normalisation that a sparse convolution of `x` may take over. */
-function absorbed(x: Tensor, { topology, denseGradient }: SparseTensor): Normalization | null {
-  const { deferred } = x;
-  const lazy = topology.nnz <= LAZY_CONNECTIONS * topology.shape[0] && !denseGradient.wanted;
-  return deferred?.relu && !deferred.residual && lazy ? deferred.source : null;
+function absorbed(x: Tensor, { topology }: SparseTensor): Normalization | null {
+  const norm = x.deferred?.norm;
+  const lazy = topology.nnz <= LAZY_CONNECTIONS * topology.shape[0];
+  return norm?.relu && !norm.residual && lazy ? norm.source : null;
 }
 
-const attributes = (
-  shape: ConvShape,
-  { topology, denseGradient, factor }: SparseTensor,
-  options: ConvOptions | null = null,
-  normalization: Normalization | null = null,
-): SparseConv => ({
-  normalization,
-  shape,
-  needed: options?.needed ?? null,
-  site: options,
-  topology,
-  denseGradient,
-  factor,
-});
+/** The convolution, put off until it is read so that a BatchNorm behind it runs in the same pass. */
+function deferSparseConv(x: Tensor, weight: SparseTensor, shape: ConvShape, options: ConvOptions | null): Tensor {
+  const normalization = options && absorbed(x, weight);
+  const { values, topology, denseGradient, factor } = weight;
+  const convolve = recordedAsNow((next: SparseConv["next"]) => {
+    normalization?.statistics(); // may run the convolution before this one
+    const site = options;
+    return sparseConv(
+      normalization ? [normalization.x, values, normalization.weight, normalization.bias] : [x, values, null, null],
+      { shape, topology, denseGradient, factor, needed: options?.needed ?? null, normalization, next, site },
+    );
+  });
+  return Tensor.defer(x, { compute: () => convolve(null), convolve }, outputShape(shape));
+}
 
 /**
  * Convolution (cross-correlation, as in every deep-learning library) of `x [c, h, w, n]` with `weight [o, c, kh, kw]`,
@@ -157,11 +164,7 @@ export function conv2d(x: Tensor, weight: Tensor | SparseTensor, options: ConvOp
   const output = outputShape(shape);
   if (output[1] < 1 || output[2] < 1)
     throw expected("conv2d", `an image of at least ${kh} × ${kw} after padding`, `${h} × ${w}`);
-  if (!(weight instanceof SparseTensor)) return denseConv([x, weight], shape);
-  const normalization = absorbed(x, weight);
-  if (!normalization) return sparseConv([x, weight.values, null, null], attributes(shape, weight, options));
-  const { x: source, weight: scale, bias } = normalization;
-  return sparseConv([source, weight.values, scale, bias], attributes(shape, weight, options, normalization));
+  return weight instanceof SparseTensor ? deferSparseConv(x, weight, shape, options) : denseConv([x, weight], shape);
 }
 
 const addBias = defineOp<[Tensor, Tensor], null, null>("addBias", {
@@ -198,7 +201,7 @@ export function linear(x: Tensor, weight: Tensor | SparseTensor, bias: Tensor | 
   const shape: ConvShape = [i, 1, 1, n, o, 1, 1, 1, 0];
   const y =
     weight instanceof SparseTensor
-      ? sparseConv([pixels, weight.values, null, null], attributes(shape, weight))
+      ? deferSparseConv(pixels, weight, shape, null)
       : denseConv([pixels, reshape(weight, [o, i, 1, 1])], shape);
   const flat = reshape(y, [o, n]);
   return bias ? addBias([flat, bias], null) : flat;

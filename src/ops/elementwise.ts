@@ -40,10 +40,12 @@ const addOp = defineOp<[Tensor, Tensor], null, null>("add", {
 /** a + b, same shapes. Behind a `batchNorm` that has not run yet the sum joins it in one pass. */
 export function add(a: Tensor, b: Tensor): Tensor {
   sameShape("add", a, b);
-  const joins = ({ deferred }: Tensor) => deferred !== null && !deferred.residual && !deferred.relu;
-  const [first, second] = joins(a) ? [a, b] : [b, a];
-  if (first.deferred && joins(first) && first !== second)
-    return Tensor.defer(first, { ...first.deferred, residual: second });
+  const open = ({ deferred }: Tensor) => {
+    const norm = deferred?.norm;
+    return norm && !norm.residual && !norm.relu ? norm : null;
+  };
+  const [norm, other] = open(a) ? [open(a), b] : [open(b), a];
+  if (norm && a !== b) return Tensor.defer(a, norm.with({ residual: other, relu: false }));
   return addOp([a, b], null);
 }
 
@@ -123,11 +125,10 @@ const reluOp = defineOp<[Tensor], null, null>("relu", {
 
 /** max(x, 0), derivative 0 at 0. Behind a `batchNorm` that has not run yet both run in one pass. */
 export function relu(x: Tensor): Tensor {
-  if (x.deferred && !x.deferred.relu) {
-    const { deferred } = x;
-    return deferred.residual
-      ? deferred.compute({ ...deferred, relu: true })
-      : Tensor.defer(x, { ...deferred, relu: true });
+  const norm = x.deferred?.norm;
+  if (norm && !norm.relu) {
+    const joined = norm.with({ residual: norm.residual, relu: true });
+    return norm.residual ? joined.compute() : Tensor.defer(x, joined);
   }
   return reluOp([x], null);
 }

@@ -1,5 +1,14 @@
 import { expected } from "../errors.js";
-import { defineOp, emptyChannels, recordedAsNow, Tensor } from "../tensor/index.js";
+import type { BatchNormBackward, BatchNormForward } from "../native.js";
+import {
+  type Backward,
+  type Deferred,
+  defineOp,
+  emptyChannels,
+  type Normalization,
+  recordedAsNow,
+  Tensor,
+} from "../tensor/index.js";
 import { given, like, notEmpty } from "./elementwise.js";
 
 export interface BatchNormOptions {
@@ -13,90 +22,109 @@ export interface BatchNormOptions {
   readonly momentum?: number;
 }
 
-interface Attributes extends Required<BatchNormOptions> {
+/** Attributes of a BatchNorm on the tape. */
+export interface BatchNorm {
+  readonly training: boolean;
   readonly relu: boolean;
   readonly statistics: { readonly mean: Tensor; readonly inverseDeviation: Tensor };
-  /** Whether the statistics are yet to be taken, together with the output. */
-  readonly first: boolean;
+  /** What the forward pass has written. */
+  readonly output: Tensor;
 }
 
-const batchNormOp = defineOp<[Tensor, Tensor, Tensor, Tensor | null], Attributes, null>("batchNorm", {
+type BatchNormInputs = readonly [x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | null];
+
+const batchNormOp = defineOp<BatchNormInputs, BatchNorm, null>("batchNorm", {
   compact: true,
-  forward([x, weight, bias, residual], attributes) {
-    const { runningMean, runningVariance, training, epsilon, momentum, relu, statistics, first } = attributes;
-    const c = x.shape[0];
-    const output = like(x);
-    if (x.channels) output.channels = emptyChannels(output);
-    const mean = statistics.mean.buffer;
-    const deviation = statistics.inverseDeviation.buffer;
-    const input = [x.buffer, given(x.channels)[0], residual?.buffer ?? null, ...given(residual?.channels)] as const;
-    const result = [output.buffer, ...given(output.channels)] as const;
-    const running = [runningMean.buffer, runningVariance.buffer] as const;
-    // biome-ignore format: the kernel's argument order
-    if (training) x.kernels.batch_norm_forward(...input, weight.buffer, bias.buffer, c, epsilon, relu, mean, deviation, first ? running[0] : null, first ? running[1] : null, momentum, ...result);
-    // biome-ignore format: the kernel's argument order
-    else x.kernels.batch_norm_evaluate(...input, weight.buffer, bias.buffer, ...running, c, epsilon, relu, mean, deviation, ...result);
-    return { output, saved: null };
-  },
-  backward({ inputs: [x, weight, bias, residual], attributes: { relu, training, statistics }, output, ...context }) {
-    const { gradient, needs, into, give } = context;
-    const c = x.shape[0];
-    const passesOn = residual !== null;
-    const dweight = needs(1) ? into(1) : null;
-    const dbias = needs(2) ? into(2) : null;
-    // Without a residual dx may overwrite the incoming gradient.
-    const dx = needs(0) ? (passesOn ? like(x) : gradient.view(x.shape)) : null;
-    // The masked gradient is the residual's, in place; which of its planes are there is worked out anew.
-    const dresidual = passesOn ? gradient.view(x.shape) : null;
-    if (dresidual && output.channels) dresidual.channels = emptyChannels(output);
-    // biome-ignore format: the kernel's argument order
-    x.kernels.batch_norm_backward(x.buffer, given(x.channels)[0], passesOn && relu ? output.buffer : null, given(output.channels)[0],
-      gradient.buffer, ...given(gradient.channels), weight.buffer, bias.buffer, statistics.mean.buffer, statistics.inverseDeviation.buffer,
-      c, relu, training, passesOn, given(residual?.channels)[0], ...given(dresidual?.channels), dx?.buffer ?? null,
-      dweight?.tensor.buffer ?? null, dbias?.tensor.buffer ?? null, dweight?.accumulate ?? dbias?.accumulate ?? false);
-    if (dx) give(0, dx);
-    if (dresidual && needs(3)) give(3, dresidual);
+  forward: (_, { output }) => ({ output, saved: null }),
+  backward(context) {
+    const { norm, finish } = batchNormGradients(context);
+    const [x] = context.inputs;
+    x.kernels.batch_norm_backward(x.shape[0], norm);
+    finish();
   },
 });
 
+/** What the backward of a BatchNorm reads and writes, as its kernel wants it, and what is to be done when it has run. */
+export function batchNormGradients(context: Backward<BatchNormInputs, BatchNorm, null>): {
+  norm: BatchNormBackward;
+  finish(): void;
+} {
+  const { inputs, attributes, output, gradient, needs, into, give } = context;
+  const [x, weight, bias, residual] = inputs;
+  const { relu, training, statistics } = attributes;
+  const passesOn = residual !== null;
+  const [dweight, dbias] = [1, 2].map((input) => (needs(input) ? into(input) : null));
+  // Without a residual dx may overwrite the incoming gradient.
+  const dx = needs(0) ? (passesOn ? like(x) : gradient.view(x.shape)) : null;
+  // The masked gradient is the residual's, in place; which of its planes are there is worked out anew.
+  const dresidual = passesOn ? gradient.view(x.shape) : null;
+  if (dresidual && output.channels) dresidual.channels = emptyChannels(output);
+  // biome-ignore format: the struct's order
+  const norm: BatchNormBackward = [x.buffer, given(x.channels)[0], passesOn && relu ? output.buffer : null, given(output.channels)[0],
+    gradient.buffer, ...given(gradient.channels), weight.buffer, bias.buffer, statistics.mean.buffer, statistics.inverseDeviation.buffer,
+    training, relu, passesOn, given(residual?.channels)[0], ...given(dresidual?.channels), dx?.buffer ?? null,
+    dweight?.tensor.buffer ?? null, dbias?.tensor.buffer ?? null, dweight?.accumulate ?? dbias?.accumulate ?? false];
+  return {
+    norm,
+    finish() {
+      if (dx) give(0, dx);
+      if (dresidual && needs(3)) give(3, dresidual);
+    },
+  };
+}
+
 /**
  * Normalises each channel of `x [c, …]` over all its other extents, then scales and shifts by `weight [c]` and
- * `bias [c]` (Ioffe and Szegedy, 2015): biased variance inside, unbiased in the running estimate. Runs when it is read;
- * an `add` and a `relu` that follow directly are computed in the same pass, and a sparse convolution behind
- * the ReLU normalises as it loads.
+ * `bias [c]` (Ioffe and Szegedy, 2015): biased variance inside, unbiased in the running estimate. Runs when it is read:
+ * in the pass of the sparse convolution that makes `x`, if that has not run either, and together with an `add` and a
+ * `relu` that follow directly. A sparse convolution behind the ReLU normalises as it loads.
  */
 export function batchNorm(x: Tensor, weight: Tensor, bias: Tensor, options: BatchNormOptions): Tensor {
   notEmpty("batchNorm", x);
   const c = x.shape[0];
   for (const tensor of [weight, bias, options.runningMean, options.runningVariance])
     if (tensor.size !== c) throw expected("batchNorm", `${c} numbers per parameter for ${c} channels`, tensor.size);
-  x.materialize();
-  const { epsilon = 1e-5, momentum = 0.1 } = options;
-  const resolved = { ...options, epsilon, momentum };
-  let taken: Attributes["statistics"] | null = null;
-  const room = () => ({ mean: like(x, [c]), inverseDeviation: like(x, [c]) });
-  return Tensor.defer(x, {
-    residual: null,
-    relu: false,
-    compute: recordedAsNow(({ relu, residual }) => {
-      const first = taken === null;
-      taken ??= room();
-      return batchNormOp([x, weight, bias, residual], { ...resolved, relu, statistics: taken, first });
-    }),
-    source: {
-      x,
-      weight,
-      bias,
-      training: options.training,
-      statistics() {
-        if (taken) return taken;
-        taken = room();
-        const { runningMean, runningVariance, training } = options;
-        // biome-ignore format: the kernel's argument order
-        x.kernels.batch_norm_statistics(x.buffer, given(x.channels)[0], c, epsilon, training, taken.mean.buffer, taken.inverseDeviation.buffer,
-          runningMean.buffer, runningVariance.buffer, momentum);
-        return taken;
-      },
-    },
+  if (!x.deferred?.convolve) x.materialize();
+  const { runningMean, runningVariance, training, epsilon = 1e-5, momentum = 0.1 } = options;
+  let taken: BatchNorm["statistics"] | null = null;
+
+  /** Takes the statistics; with `fused` also writes the output, and returns it. */
+  const run = (fused: { relu: boolean; residual: Tensor | null } | null): Tensor | null => {
+    const { relu, residual } = fused ?? { relu: false, residual: null };
+    residual?.materialize();
+    const moves = training ? !taken : true;
+    const statistics = taken ?? { mean: like(x, [c]), inverseDeviation: like(x, [c]) };
+    taken = statistics;
+    let output: Tensor | null = null;
+    const norm = (raw: Tensor): BatchNormForward => {
+      if (fused) output = like(raw);
+      if (output && raw.channels) output.channels = emptyChannels(raw);
+      // biome-ignore format: the struct's order
+      return [weight.buffer, bias.buffer, statistics.mean.buffer, statistics.inverseDeviation.buffer, moves ? runningMean.buffer : null, moves ? runningVariance.buffer : null,
+        epsilon, momentum, training, relu, residual?.buffer ?? null, ...given(residual?.channels), output?.buffer ?? null, ...given(output?.channels)];
+    };
+    if (x.deferred) x.materialize(({ convolve, compute }) => convolve?.(norm) ?? compute());
+    else x.kernels.batch_norm_forward(x.buffer, given(x.channels)[0], c, norm(x));
+    return output;
+  };
+  const compute = recordedAsNow((fused: { relu: boolean; residual: Tensor | null }) => {
+    const output = run(fused) as Tensor;
+    const statistics = taken as BatchNorm["statistics"];
+    return batchNormOp([x, weight, bias, fused.residual], { relu: fused.relu, training, statistics, output });
   });
+  const source: Normalization = {
+    x,
+    weight,
+    bias,
+    training,
+    statistics() {
+      if (!taken) run(null);
+      return taken as BatchNorm["statistics"];
+    },
+  };
+  const deferred = (fused: { relu: boolean; residual: Tensor | null }): Deferred => ({
+    compute: () => compute(fused),
+    norm: { ...fused, with: deferred, source },
+  });
+  return Tensor.defer(x, deferred({ residual: null, relu: false }));
 }

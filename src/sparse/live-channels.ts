@@ -13,31 +13,34 @@ interface Site {
  * themselves as they run. Exact: what is left out has no part in loss or gradients.
  */
 export class LiveChannels {
-  readonly #plan = new Map<Site, Tensor>();
-  #applied = false;
+  readonly #plan = new Map<Site, { readonly needed: Tensor; readonly growing: Tensor }>();
 
   /** Works the plan out for the network's present topology and form; none while an activation mixes all channels. */
   update(model: Module, imageShape: readonly [number, number, number]): void {
     this.dispose();
     const { needed, mixed } = livenessOf(model, imageShape);
     if (mixed) return;
-    for (const [site, flags] of needed) {
-      const tensor = Tensor.from(flags, [flags.length], { dtype: "i32" }).keep();
-      this.#plan.set(site as Site, tensor);
-    }
+    const tensor = (flags: Uint8Array) => Tensor.from(flags, [flags.length], { dtype: "i32" }).keep();
+    for (const [site, flags] of needed)
+      this.#plan.set(site as Site, { needed: tensor(flags), growing: tensor(flags.map((flag) => 1 + flag)) });
   }
 
   /** Takes the plan out of force and frees it. */
   dispose(): void {
-    this.apply(false);
-    for (const tensor of this.#plan.values()) tensor.dispose();
+    for (const [site, { needed, growing }] of this.#plan) {
+      site.needed = null;
+      needed.dispose();
+      growing.dispose();
+    }
     this.#plan.clear();
   }
 
-  /** Puts the plan in force, or out of it for a step that needs gradients of missing weights. */
-  apply(on: boolean): void {
-    if (on === this.#applied) return;
-    for (const [site, tensor] of this.#plan) site.needed = on ? tensor : null;
-    this.#applied = on;
+  /**
+   * Puts the plan in force. A step that needs gradients of missing weights computes every channel that an image reaches,
+   * as a new weight may read it, and every channel that a logit depends on, as a new weight may feed it; only what has no
+   * gradient is left out.
+   */
+  apply(step: { readonly growing: boolean }): void {
+    for (const [site, { needed, growing }] of this.#plan) site.needed = step.growing ? growing : needed;
   }
 }

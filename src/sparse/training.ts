@@ -47,7 +47,7 @@ export class SparseTraining implements Callback {
     }
     if (this.options.liveChannels === false || !parameters.some(({ sparse }) => sparse)) return;
     this.#replan(context);
-    this.#live.apply(!parameters.some(({ denseGradient }) => denseGradient.wanted));
+    this.#live.apply({ growing: parameters.some(({ denseGradient }) => denseGradient.wanted) });
   }
 
   #replan({ model, imageShape }: TrainContext): void {

@@ -14,6 +14,7 @@ export { scope } from "./scope.js";
 export { DenseGradient, SparseTensor, Topology } from "./sparse-tensor.js";
 export {
   type Channels,
+  type Deferred,
   type Dtype,
   emptyChannels,
   type Normalization,

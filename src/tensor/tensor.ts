@@ -1,5 +1,5 @@
 import { EastingError, expected } from "../errors.js";
-import { type Kernels, native } from "../native.js";
+import { type BatchNormForward, type Kernels, native } from "../native.js";
 import type { Device } from "./device.js";
 import { register } from "./scope.js";
 
@@ -46,17 +46,27 @@ export interface TapeNode {
   readonly order: number;
   readonly inputs: readonly (Tensor | null)[];
   readonly attributes: unknown;
+  readonly saved: unknown;
   readonly output: Tensor;
   readonly compact: boolean;
   backward(context: unknown): void;
 }
 
-/** A normalisation that has not run yet, for what follows to join or to absorb. */
+/** Work that has not run yet, so that what follows can join it. */
 export interface Deferred {
+  compute(): Tensor;
+  /** Set on a normalisation: a sum and a ReLU join it, and a convolution may take it over. */
+  readonly norm?: DeferredNorm;
+  /** Set on a convolution: computes it together with the BatchNorm of its output. */
+  readonly convolve?: (norm: (output: Tensor) => BatchNormForward) => Tensor;
+}
+
+export interface DeferredNorm {
   /** The sum that joins before the ReLU. */
   readonly residual: Tensor | null;
   readonly relu: boolean;
-  compute(fusion: { relu: boolean; residual: Tensor | null }): Tensor;
+  /** The same normalisation with more behind it. */
+  with(fused: { residual: Tensor | null; relu: boolean }): Deferred;
   /** What is normalised, and how: for a consumer that normalises as it loads. */
   readonly source: Normalization;
 }
@@ -135,8 +145,8 @@ export class Tensor {
   }
 
   /** A tensor whose values are computed when first read, or never if what follows absorbs it. */
-  static defer(like: Tensor, deferred: Deferred): Tensor {
-    const tensor = new Tensor(like.shape, like.dtype, like.device, null, false);
+  static defer(like: Tensor, deferred: Deferred, shape: readonly number[] = like.shape): Tensor {
+    const tensor = new Tensor(shape, like.dtype, like.device, null, false);
     tensor.deferred = deferred;
     return tensor;
   }
@@ -166,16 +176,18 @@ export class Tensor {
     return native[this.dtype];
   }
 
-  /** Computes a deferred tensor now; a no-op for any other. */
-  materialize(): void {
-    const deferred = this.deferred;
+  /** Computes a deferred tensor now, in the given way; a no-op for any other. */
+  materialize(run = (deferred: Deferred) => deferred.compute()): void {
+    const { deferred } = this;
     if (!deferred) return;
     this.deferred = null;
-    const result = deferred.compute(deferred);
-    this.#storage = (result.#storage as Storage).share();
+    const result = run(deferred);
+    this.#storage = result.#storage;
+    result.#storage = null; // moved: there is one owner
     this.channels = result.channels;
     this.requiresGradient = result.requiresGradient;
-    if (result.node) this.node = { ...result.node, output: this, backward: result.node.backward };
+    if (result.node) this.node = { ...result.node, output: this };
+    result.dispose();
   }
 
   /** The same memory under another shape of the same size. Not recorded: use the `reshape` op for gradients. */

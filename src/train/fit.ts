@@ -198,8 +198,9 @@ async function trainStep(
   const results = scope(() => {
     const logits = model.forward(batch.images);
     const loss = crossEntropy(logits, batch.labels, { labelSmoothing });
-    backward(loss);
-    return [loss, countCorrect(logits, batch.labels)] as const;
+    const correct = countCorrect(logits, batch.labels);
+    backward(loss, { release: true });
+    return [loss, correct] as const;
   });
   await synchronize();
   const [loss, correct] = results.map((tensor) => tensor.item());

@@ -37,6 +37,7 @@ function run({ channels, outputs, kernel, stride, batch }: Shape, seed: number, 
     const middle = relu(batchNorm(x, weight, bias, { runningMean, runningVariance, training }));
     if (stored) middle.materialize();
     const y = conv2d(middle, new SparseTensor(topology, values), { stride, padding: kernel >> 1 });
+    y.materialize();
     const absorbed = y.node?.inputs[0] === x;
     const loss = mean(multiply(y, y));
     backward(loss);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { add, batchNorm, conv2d, globalAveragePool, linear, relu, sum } from "../../src/ops/index.js";
-import { backward, SparseTensor, scope, sizeOf, Tensor, Topology } from "../../src/tensor/index.js";
+import { backward, DenseGradient, SparseTensor, scope, sizeOf, Tensor, Topology } from "../../src/tensor/index.js";
 import { hashAt, signed } from "../numbers.js";
 
 const options = { dtype: "f64" } as const;
@@ -52,8 +52,11 @@ function run(
   needed: readonly Int32Array[] | null,
   training: boolean,
   last: readonly number[],
+  growing = false,
 ) {
   return scope(() => {
+    const dense = layers.map(() => new DenseGradient());
+    for (const gradient of dense) gradient.wanted = growing;
     const leaves = layers.flatMap(({ values, weight, bias }) => [values, weight, bias]);
     for (const leaf of leaves) leaf.gradient = null;
     const image = Tensor.from(signed(99, channels * height * width * batch), [channels, height, width, batch], {
@@ -63,7 +66,7 @@ function run(
     const normalized = (x: Tensor, k: number) => {
       const { topology, values, weight, bias } = layers[k];
       const wanted = needed ? Tensor.from(needed[k], [channels], { dtype: "i32" }) : null;
-      const y = conv2d(x, new SparseTensor(topology, values), { padding: 1, needed: wanted });
+      const y = conv2d(x, new SparseTensor(topology, values, dense[k]), { padding: 1, needed: wanted });
       const runningMean = Tensor.from(signed(50 + k, channels), [channels], options);
       const runningVariance = Tensor.full([channels], 0.7, options);
       return batchNorm(y, weight, bias, { runningMean, runningVariance, training });
@@ -80,7 +83,9 @@ function run(
     const loss = sum(linear(globalAveragePool(out), mask));
     backward(loss);
     const gradients = [...leaves, image].map((leaf) => (leaf.gradient as Tensor).dataSync() as Float64Array);
-    return { loss: loss.item(), gradients };
+    const grown = dense.map(({ tensor }) => tensor?.dataSync() as Float64Array);
+    for (const gradient of dense) gradient.clear();
+    return { loss: loss.item(), gradients: growing ? [...gradients, ...grown] : gradients };
   });
 }
 
@@ -100,4 +105,20 @@ describe("a network that leaves out channels", () => {
         { numRuns: 60 },
       );
     });
+
+  it("has the gradients of missing weights of the complete one, empty channels among them", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 1e6 }), fc.integer({ min: 0, max: 12 }), (seed, nnz) => {
+        const layers = [1, 2, 3, 4].map((k) => layer(seed * 10 + k, nnz));
+        const last = Array.from({ length: channels }, (_, i) => Number(hashAt(seed, i) % 3 > 0));
+        const complete = run(layers, null, true, last, true);
+        const asked = neededOutputs(layers, last).map((flags) => flags.map((flag) => 1 + flag));
+        const compact = run(layers, asked, true, last, true);
+        expect(complete.gradients.at(-1)).toHaveLength(channels * channels * 9);
+        for (const [k, expected] of complete.gradients.entries())
+          for (const [i, value] of expected.entries()) expect(compact.gradients[k][i]).toBeCloseTo(value, 9);
+      }),
+      { numRuns: 60 },
+    );
+  });
 });

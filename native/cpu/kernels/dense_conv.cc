@@ -2,6 +2,8 @@
 // gradient is a table of dot products over pixels and images. The order in which an output sums follows from the shape
 // alone, so the bits do not depend on the number of threads.
 #include "../../kernels.h"
+#include "../affine.h"
+#include "../channels.h"
 #include "../vector.h"
 
 namespace easting::EASTING_VARIANT {
@@ -251,15 +253,32 @@ constexpr int dot_pairs = dot_rows * dot_columns;
 constexpr int chunk_side = 4;     // output pixels of a chunk, each way
 constexpr int chunk_size = 1024;  // elements per channel of a chunk
 
+// A channel's plane, and how it is read: as it is, or as max(x * scale + shift, 0).
+struct Plane {
+  const Real* data;
+  Affine norm;
+  Register operator()(std::int64_t at) const { return load_register(data + at); }
+  Register rectified(std::int64_t at) const {
+    const Register v = load_register(data + at) * norm.scale + norm.shift, none{};
+    return v < none ? none : v;
+  }
+  Real one(std::int64_t at, bool lazy) const {
+    if (!lazy) return data[at];
+    const Real v = data[at] * norm.scale + norm.shift;
+    return v < 0 ? 0 : v;
+  }
+};
+
 // Copies `images` elements of `group` channels into to[vector][group][width], zeros behind the last image.
-template <int group>
-inline void pack_pixel(const Real* const* channel, std::int64_t offset, int images, Real* to) {
+template <int group, bool lazy = false>
+inline void pack_pixel(const Plane* channel, std::int64_t offset, int images, Real* to) {
   int v = 0;
   for (; v + width <= images; v += width, to += group * width)
-    for (int g = 0; g < group; ++g) store_register(to + g * width, load_register(channel[g] + offset + v));
+    for (int g = 0; g < group; ++g)
+      store_register(to + g * width, lazy ? channel[g].rectified(offset + v) : channel[g](offset + v));
   if (v == images) return;
   for (int g = 0; g < group; ++g)
-    for (int l = 0; l < width; ++l) to[g * width + l] = v + l < images ? channel[g][offset + v + l] : Real(0);
+    for (int l = 0; l < width; ++l) to[g * width + l] = v + l < images ? channel[g].one(offset + v + l, lazy) : Real(0);
 }
 
 #if defined(__clang__)
@@ -321,15 +340,16 @@ inline void dot_tile(const Real* a, std::int64_t a_stride, const Real* b, std::i
     add_lanes(add_parts(lane[p]), add_parts(lane[p + 1]), add_parts(lane[p + 2]), add_parts(lane[p + 3]), sum + p);
 }
 
-void write_sums(const Real* from, int taps, int rows, int columns, Real scale, bool accumulate, Real* to,
-                std::int64_t to_row) {
-  for (int r = 0; r < rows; ++r, to += to_row)
-    for (int tap = 0; tap < taps; ++tap) {
-      const Real* sum = from + tap * dot_pairs + r;
-      if (accumulate)
-        for (int j = 0; j < columns; ++j) to[j * taps + tap] += scale * sum[j * dot_rows];
-      else
-        for (int j = 0; j < columns; ++j) to[j * taps + tap] = scale * sum[j * dot_rows];
+// to[o][i][tap] (+)= scale * sums of one group of rows and columns, whose channels `o` and `i` name.
+void write_sums(const Real* from, int taps, const std::int32_t* o, int rows, const std::int32_t* i, int columns,
+                Real scale, bool accumulate, Real* to, std::int64_t to_row) {
+  for (int r = 0; r < rows; ++r)
+    for (int j = 0; j < columns; ++j) {
+      Real* out = to + o[r] * to_row + std::int64_t{i[j]} * taps;
+      for (int tap = 0; tap < taps; ++tap) {
+        const Real sum = scale * from[tap * dot_pairs + j * dot_rows + r];
+        out[tap] = accumulate ? out[tap] + sum : sum;
+      }
     }
 }
 
@@ -361,8 +381,77 @@ void dense_conv_backward_data(In<Real> dy, In<Real> weight, ConvShape s, Out<Rea
                 s.in_plane(), s.taps(), s.c * s.taps(), accumulate});
 }
 
-void dense_conv_backward_weight(In<Real> x, In<Real> dy, ConvShape s, In<Real> factor, Out<Real> dweight,
-                                bool accumulate) {
+namespace {
+
+// Σ of dy over the output pixels whose tap lies inside the image, for every tap: what a channel that is 1 everywhere
+// has as its weight gradient.
+void window_sums(const Real* dy, const ConvShape& s, double* sums) {
+  const int out_h = s.out_h(), out_w = s.out_w();
+  for (int tap = 0; tap < s.taps(); ++tap) sums[tap] = 0;
+  for (int h = 0; h < out_h; ++h)
+    for (int w = 0; w < out_w; ++w) {
+      const Real* pixel = dy + (std::int64_t{h} * out_w + w) * s.n;
+      const double sum = blocked_sum(s.n, [&](std::int64_t i) { return load(pixel + i); },
+                                     [&](std::int64_t i) { return pixel[i]; });
+      for (int tap = 0; tap < s.taps(); ++tap) {
+        const int y = h * s.stride + tap / s.kw - s.padding, x = w * s.stride + tap % s.kw - s.padding;
+        if (y >= 0 && y < s.h && x >= 0 && x < s.w) sums[tap] += sum;
+      }
+    }
+}
+
+// What of the input a weight gradient has to look at: channels with a plane and how each is read, and channels that are
+// one number other than 0 everywhere.
+struct Columns {
+  std::int32_t* plane;
+  Affine* norm;
+  std::int32_t* constant;
+  Real* value;
+  int planes = 0, constants = 0;
+};
+
+}  // namespace
+
+// Rows of outputs without a gradient, or that are not needed, are 0, and so are columns of inputs that are 0 everywhere.
+void dense_conv_backward_weight(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Real> norm_weight,
+                                In<Real> norm_bias, In<Real> norm_mean, In<Real> norm_deviation, In<Real> dy,
+                                In<int32_t> dy_kind, In<int32_t> needed, ConvShape s, In<Real> factor,
+                                Out<Real> dweight, bool accumulate) {
+  const bool lazy = static_cast<bool>(norm_weight);
+  auto* row = static_cast<std::int32_t*>(scratch(3, s.o * sizeof(std::int32_t) + s.c * (2 * sizeof(std::int32_t) + sizeof(Affine) + sizeof(Real))));
+  int rows_there = 0;
+  for (int o = 0; o < s.o; ++o)
+    if (kind_of(dy_kind, o) == Kind::plane && (!needed || needed[o] == Need::always)) row[rows_there++] = o;
+  Columns column{row + s.o, nullptr, row + s.o + s.c, nullptr};
+  column.norm = reinterpret_cast<Affine*>(column.constant + s.c);
+  column.value = reinterpret_cast<Real*>(column.norm + s.c);
+  for (int i = 0; i < s.c; ++i) {
+    const auto kind = kind_of(x_kind, i);
+    if (kind == Kind::unneeded) continue;
+    const Affine norm = lazy ? affine(norm_weight[i], norm_bias[i], norm_mean[i], norm_deviation[i]) : Affine{1, 0};
+    const Real value = kind == Kind::constant ? x_value[i] : norm.shift < 0 ? Real(0) : norm.shift;
+    if (kind == Kind::plane) {
+      column.norm[column.planes] = norm;
+      column.plane[column.planes++] = i;
+    } else if (value != 0) {
+      column.value[column.constants] = value;
+      column.constant[column.constants++] = i;
+    }
+  }
+  if (!accumulate && (rows_there < s.o || column.planes < s.c)) fill(dweight, 0);
+  const Real scale = factor ? factor[0] : Real(1);
+  if (column.constants > 0)
+    parallel_for(rows_there, rows_there * s.out_plane() > parallel_threshold, [&](std::int64_t r) {
+      auto* sums = static_cast<double*>(scratch(0, s.taps() * sizeof(double)));
+      window_sums(dy.data + row[r] * s.out_plane(), s, sums);
+      for (int k = 0; k < column.constants; ++k) {
+        Real* to = dweight.data + (std::int64_t{row[r]} * s.c + column.constant[k]) * s.taps();
+        for (int tap = 0; tap < s.taps(); ++tap)
+          to[tap] += static_cast<Real>(static_cast<double>(scale * column.value[k]) * sums[tap]);
+      }
+    });
+  if (rows_there == 0 || column.planes == 0) return;
+
   if (s.kh == 1 && s.kw == 1 && s.stride == 1 && s.padding == 0) s.n *= s.h * s.w, s.h = s.w = 1;
   const int out_h = s.out_h(), out_w = s.out_w(), taps = static_cast<int>(s.taps());
   const int chunk_rows = smaller(out_h, chunk_side), chunk_columns = smaller(out_w, chunk_side);
@@ -375,15 +464,17 @@ void dense_conv_backward_weight(In<Real> x, In<Real> dy, ConvShape s, In<Real> f
 
   // Large tiles pack less, small ones occupy more threads; chunks alone set the order of the sums.
   int tile_o = 64, tile_i = taps == 1 ? 64 : 32;
-  while (std::int64_t{ceil_divide(s.o, tile_o)} * ceil_divide(s.c, tile_i) < 2 * thread_count() && tile_o > 8) {
+  while (std::int64_t{ceil_divide(rows_there, tile_o)} * ceil_divide(column.planes, tile_i) < 2 * thread_count() &&
+         tile_o > 8) {
     if (tile_i > 16) tile_i /= 2;
     else tile_o /= 2;
   }
-  const int tiles_o = ceil_divide(s.o, tile_o), tiles_i = ceil_divide(s.c, tile_i);
-  const bool parallel = static_cast<double>(s.o) * s.c * taps * s.out_plane() > 8.0 * parallel_threshold;
+  const int tiles_o = ceil_divide(rows_there, tile_o), tiles_i = ceil_divide(column.planes, tile_i);
+  const bool parallel =
+      static_cast<double>(rows_there) * column.planes * taps * s.out_plane() > 8.0 * parallel_threshold;
   parallel_for(std::int64_t{tiles_o} * tiles_i, parallel, [&](std::int64_t task) {
-    const int o_first = static_cast<int>(task / tiles_i) * tile_o, o_end = smaller(s.o, o_first + tile_o);
-    const int i_first = static_cast<int>(task % tiles_i) * tile_i, i_end = smaller(s.c, i_first + tile_i);
+    const int o_first = static_cast<int>(task / tiles_i) * tile_o, o_end = smaller(rows_there, o_first + tile_o);
+    const int i_first = static_cast<int>(task % tiles_i) * tile_i, i_end = smaller(column.planes, i_first + tile_i);
     const int o_groups = ceil_divide(o_end - o_first, dot_rows), i_groups = ceil_divide(i_end - i_first, dot_columns);
     const std::int64_t dy_group = std::int64_t{chunk_rows} * chunk_columns * chunk_images * dot_rows;
     const std::int64_t x_group = std::int64_t{window} * chunk_images * dot_columns;
@@ -396,31 +487,35 @@ void dense_conv_backward_weight(In<Real> x, In<Real> dy, ConvShape s, In<Real> f
     for (int image = 0; image < s.n; image += chunk_images) {
       const int images = smaller(chunk_images, s.n - image), registers = ceil_divide(images, width);
       const int pixel_dy = registers * width * dot_rows, pixel_x = registers * width * dot_columns;
-      for (int row = 0; row < out_h; row += chunk_rows)
-        for (int column = 0; column < out_w; column += chunk_columns) {
-          const int rows = smaller(chunk_rows, out_h - row), columns = smaller(chunk_columns, out_w - column);
+      for (int top = 0; top < out_h; top += chunk_rows)
+        for (int left = 0; left < out_w; left += chunk_columns) {
+          const int rows = smaller(chunk_rows, out_h - top), columns = smaller(chunk_columns, out_w - left);
           for (int g = 0; g < o_groups; ++g) {
-            const Real* channel[dot_rows];
+            Plane channel[dot_rows];
             for (int i = 0; i < dot_rows; ++i)
-              channel[i] = dy.data + smaller(o_first + g * dot_rows + i, s.o - 1) * s.out_plane();
+              channel[i] = {dy.data + row[smaller(o_first + g * dot_rows + i, rows_there - 1)] * s.out_plane(), {1, 0}};
             Real* to = packed_dy + g * dy_group;
             for (int r = 0; r < rows; ++r)
               for (int q = 0; q < columns; ++q, to += pixel_dy)
-                pack_pixel<dot_rows>(channel, (std::int64_t{row + r} * out_w + column + q) * s.n + image, images, to);
+                pack_pixel<dot_rows>(channel, (std::int64_t{top + r} * out_w + left + q) * s.n + image, images, to);
           }
           for (int g = 0; g < i_groups; ++g) {
-            const Real* channel[dot_columns];
-            for (int i = 0; i < dot_columns; ++i)
-              channel[i] = x.data + smaller(i_first + g * dot_columns + i, s.c - 1) * s.in_plane();
+            Plane channel[dot_columns];
+            for (int i = 0; i < dot_columns; ++i) {
+              const int at = smaller(i_first + g * dot_columns + i, column.planes - 1);
+              channel[i] = {x.data + column.plane[at] * s.in_plane(), column.norm[at]};
+            }
             for (int r = 0; r < (rows - 1) * s.stride + s.kh; ++r) {
-              const int h = row * s.stride + r - s.padding;
+              const int h = top * s.stride + r - s.padding;
               if (h < 0 || h >= s.h || r % s.stride >= s.kh) continue;
               for (int q = 0; q < (columns - 1) * s.stride + s.kw; ++q) {
-                const int w = column * s.stride + q - s.padding;
+                const int w = left * s.stride + q - s.padding;
                 if (w < 0 || w >= s.w || q % s.stride >= s.kw) continue;
                 const int at = (r * phases + q % s.stride) * phase_columns + q / s.stride;
-                pack_pixel<dot_columns>(channel, (std::int64_t{h} * s.w + w) * s.n + image, images,
-                                        packed_x + g * x_group + std::int64_t{at} * pixel_x);
+                const std::int64_t from = (std::int64_t{h} * s.w + w) * s.n + image;
+                Real* to = packed_x + g * x_group + std::int64_t{at} * pixel_x;
+                if (lazy) pack_pixel<dot_columns, true>(channel, from, images, to);
+                else pack_pixel<dot_columns>(channel, from, images, to);
               }
             }
           }
@@ -428,9 +523,9 @@ void dense_conv_backward_weight(In<Real> x, In<Real> dy, ConvShape s, In<Real> f
           for (int o = 0; o < o_groups; ++o)
             for (int i = 0; i < i_groups; ++i)
               for (int kh = 0; kh < s.kh; ++kh) {
-                const Range v = inside(row, rows, s.stride, kh, s.padding, s.h);
+                const Range v = inside(top, rows, s.stride, kh, s.padding, s.h);
                 for (int kw = 0; kw < s.kw; ++kw, to += dot_pairs) {
-                  const Range h = inside(column, columns, s.stride, kw, s.padding, s.w);
+                  const Range h = inside(left, columns, s.stride, kw, s.padding, s.w);
                   if (v.begin >= v.end || h.begin >= h.end) continue;
                   const int at = ((v.begin * s.stride + kh) * phases + kw % s.stride) * phase_columns +
                                  kw / s.stride + h.begin;
@@ -443,12 +538,11 @@ void dense_conv_backward_weight(In<Real> x, In<Real> dy, ConvShape s, In<Real> f
         }
     }
 
-    const Real scale = factor ? factor[0] : Real(1);
     const Real* from = sum;
     for (int o = o_first; o < o_end; o += dot_rows)
       for (int i = i_first; i < i_end; i += dot_columns, from += taps * dot_pairs)
-        write_sums(from, taps, smaller(dot_rows, o_end - o), smaller(dot_columns, i_end - i), scale, accumulate,
-                   dweight.data + (std::int64_t{o} * s.c + i) * taps, s.c * taps);
+        write_sums(from, taps, row + o, smaller(dot_rows, o_end - o), column.plane + i, smaller(dot_columns, i_end - i),
+                   scale, accumulate, dweight.data, s.c * taps);
   });
 }
 

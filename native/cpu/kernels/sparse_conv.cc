@@ -1,9 +1,7 @@
 // Sparse convolution in gather form: every output plane has one owner, which walks the nonzeros of its row (forward) or
 // column (backward). With a few nonzeros per row a convolution is a few scaled additions of whole runs [w][n].
 #include "../../kernels.h"
-#include "../affine.h"
-#include "../channels.h"
-#include "../vector.h"
+#include "../batch_norm.h"
 
 namespace easting::EASTING_VARIANT {
 namespace {
@@ -75,8 +73,25 @@ inline void gather_run(const Connection* connections, const std::int64_t* offset
   }
 }
 
+// sum[] += w_k * run_k and dots[id_k] += <active, run_k> for a block of `count` vectors; each run is read once for both.
+template <int count>
+inline void gather_and_dot_registers(const Connection* connections, const std::int64_t* offsets, int n,
+                                     std::int64_t from, const Vector (&active)[count], Vector (&sum)[count],
+                                     Vector* dots) {
+  for (int k = 0; k < n; ++k) {
+    const Real* p = connections[k].plane + offsets[k] + from;
+    const Vector w = broadcast_value(connections[k].value);
+    Vector even{}, odd{};
+    for (int v = 0; v < count; ++v) {
+      const Vector g = load(p + v * lanes);
+      sum[v] += w * g;
+      (v % 2 ? odd : even) += active[v] * g;
+    }
+    dots[connections[k].id] += even + odd;
+  }
+}
+
 // One block of a run: `out` gathers as above, and the dot product of each connection's run with x goes to its `dots`.
-// Each run is read once for both.
 template <int count>
 inline void gather_and_dot_block(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t from,
                                  const Real* x, Real* out, bool accumulate, Vector* dots) {
@@ -85,17 +100,7 @@ inline void gather_and_dot_block(const Connection* connections, const std::int64
     sum[v] = out && accumulate ? load(out + v * lanes) : Vector{};
     xs[v] = load(x + v * lanes);
   }
-  for (int k = 0; k < n; ++k) {
-    const Real* p = connections[k].plane + offsets[k] + from;
-    const Vector w = broadcast_value(connections[k].value);
-    Vector even{}, odd{};
-    for (int v = 0; v < count; ++v) {
-      const Vector g = load(p + v * lanes);
-      sum[v] += w * g;
-      (v % 2 ? odd : even) += xs[v] * g;
-    }
-    dots[connections[k].id] += even + odd;
-  }
+  gather_and_dot_registers(connections, offsets, n, from, xs, sum, dots);
   if (out)
     for (int v = 0; v < count; ++v) store(out + v * lanes, sum[v]);
 }
@@ -128,14 +133,17 @@ inline void gather_and_dot(const Connection* connections, const std::int64_t* of
 
 void sparse_conv_forward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Real> norm_weight, In<Real> norm_bias,
                          In<Real> norm_mean, In<Real> norm_deviation, In<Real> values, In<int32_t> row_start,
-                         In<int32_t> row_entry, ConvShape s, In<int32_t> needed, Out<Real> y, Out<int32_t> y_kind) {
+                         In<int32_t> row_entry, ConvShape s, In<int32_t> needed, Out<Real> y, Out<int32_t> y_kind,
+                         BatchNormForward<Real> next) {
   const int out_h = s.out_h(), out_w = s.out_w(), n = s.n;
   const std::int64_t taps = s.taps(), in_plane = s.in_plane(), out_plane = s.out_plane();
   parallel_for(s.o, s.o * out_plane > parallel_threshold, [&](std::int64_t o) {
-    if (needed && !needed[o]) {
-      y_kind[o] = Kind::unneeded;
-      return;
-    }
+    Real* plane = y.data + o * out_plane;
+    const auto finish = [&](std::int32_t kind) {
+      if (y_kind) y_kind[o] = kind;
+      if (next) normalize_channel(next, o, kind, plane, out_plane);
+    };
+    if (needed && needed[o] == Need::never) return finish(Kind::unneeded);
     const int first = row_start[o], entries = row_start[o + 1] - first;
     auto* connections = static_cast<Connection*>(scratch(0, 2 * (entries + 1) * sizeof(Connection)));
     auto* active = connections + entries;
@@ -158,11 +166,7 @@ void sparse_conv_forward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Re
       const Real constant = kind == Kind::constant ? x_value[i] : norm.shift < 0 ? Real(0) : norm.shift;
       if (constant != 0) constants[constant_count++] = {dh, dw, values[first + k] * constant};
     }
-    if (y_kind) {
-      y_kind[o] = count + constant_count > 0 ? Kind::plane : Kind::zero;
-      if (y_kind[o] == Kind::zero) return;
-    }
-    Real* plane = y.data + o * out_plane;
+    if (y_kind && count + constant_count == 0 && needed[o] != Need::always) return finish(Kind::zero);
     // Between two consecutive columns where no connection enters or leaves the image, a stride-1 row is one run.
     const int left = s.kw - 1 - s.padding > s.padding ? s.kw - 1 - s.padding : s.padding;
     for (int h = 0; h < out_h; ++h) {
@@ -192,6 +196,7 @@ void sparse_conv_forward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Re
         for (int w = 0; w < out_w; ++w) columns(w, 1);
       }
     }
+    finish(Kind::plane);
   });
 }
 
@@ -311,44 +316,6 @@ struct Column {
 
 }  // namespace
 
-void sparse_conv_backward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Real> dy, In<int32_t> y_kind,
-                          In<Real> values, In<int32_t> column_start, In<int32_t> column_entry,
-                          In<int32_t> column_value, ConvShape s, Out<Real> dx, Out<int32_t> dx_kind,
-                          Out<Real> dx_value, bool accumulate_dx, Out<Real> dvalues, bool accumulate_dvalues) {
-  const std::int64_t in_plane = s.in_plane();
-  parallel_for(s.c, s.c * in_plane > parallel_threshold, [&](std::int64_t c) {
-    Column column(s, c, dy, y_kind, values, column_start, column_entry, column_value);
-    const auto kind = kind_of(x_kind, c);
-    if (kind == Kind::constant) {
-      const double sum = column.gather_constant(x_value[c]);
-      if (dx) put_constant(dx_kind, dx_value, c, sum, accumulate_dx);
-      return column.write(dvalues, accumulate_dvalues);
-    }
-    Real* to = dx ? dx.data + c * in_plane : nullptr;
-    bool accumulate = accumulate_dx;
-    if (dx_kind && to) {
-      const bool there = accumulate && dx_kind[c] == Kind::plane;
-      if (kind != Kind::plane || column.count == 0) {
-        // Nothing to add: what stands there stays, or the gradient is zero.
-        if (!there) dx_kind[c] = Kind::zero;
-        to = nullptr;
-      } else {
-        accumulate = there;
-        dx_kind[c] = Kind::plane;
-      }
-    }
-    const Real* plane = x.data + c * in_plane;
-    if (to || (kind == Kind::plane && column.count > 0))
-      column.sweep(
-          [&](int m, std::int64_t at, std::int64_t run) {
-            gather_and_dot(column.active, column.offsets, m, run, plane + at, to ? to + at : nullptr, accumulate,
-                           dvalues ? column.lane_dots : nullptr, column.dots);
-          },
-          [] {});
-    column.write(dvalues, accumulate_dvalues);
-  });
-}
-
 namespace {
 
 // What a channel's owner sums up while it gathers: Σ g and Σ g (x - mean) of the masked gradient g.
@@ -365,27 +332,19 @@ struct NormSums {
   }
 };
 
-// gather_and_dot for an input that is read as relu(x * scale + shift): dots with that, masks by it, and sums up.
+// gather_and_dot for an input that is relu(x * scale + shift + residual), which `y` holds, or without one is worked out
+// from x (null `y`): dots with that, masks by it, and sums up.
 template <int count>
 inline void gather_normalized_block(const Connection* connections, const std::int64_t* offsets, int n,
-                                    std::int64_t from, const Real* x, Real* out, Vector* dots, NormSums& sums) {
+                                    std::int64_t from, const Real* x, const Real* y, Real* out, bool accumulate,
+                                    Vector* dots, NormSums& sums) {
   Vector sum[count], active[count];
   const Vector scale = broadcast_value(sums.norm.scale), shift = broadcast_value(sums.norm.shift), none{};
   for (int v = 0; v < count; ++v) {
-    sum[v] = Vector{};
-    active[v] = rectified(load(x + v * lanes) * scale + shift);
+    sum[v] = accumulate ? load(out + v * lanes) : none;
+    active[v] = y ? load(y + v * lanes) : rectified(load(x + v * lanes) * scale + shift);
   }
-  for (int k = 0; k < n; ++k) {
-    const Real* p = connections[k].plane + offsets[k] + from;
-    const Vector w = broadcast_value(connections[k].value);
-    Vector even{}, odd{};
-    for (int v = 0; v < count; ++v) {
-      const Vector g = load(p + v * lanes);
-      sum[v] += w * g;
-      (v % 2 ? odd : even) += active[v] * g;
-    }
-    dots[connections[k].id] += even + odd;
-  }
+  gather_and_dot_registers(connections, offsets, n, from, active, sum, dots);
   const Vector center = broadcast_value(sums.center);
   for (int v = 0; v < count; ++v) {
     const Vector g = active[v] > none ? sum[v] : none;
@@ -396,15 +355,17 @@ inline void gather_normalized_block(const Connection* connections, const std::in
 }
 
 inline void gather_normalized(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t run,
-                              const Real* x, Real* out, Vector* lane_dots, double* dots, NormSums& sums) {
+                              const Real* x, const Real* y, Real* out, bool accumulate, Vector* lane_dots,
+                              double* dots, NormSums& sums) {
   std::int64_t i = 0;
+  const auto at = [&](std::int64_t j) { return y ? y + j : nullptr; };
   for (; i + wide * lanes <= run; i += wide * lanes)
-    gather_normalized_block<wide>(connections, offsets, n, i, x + i, out + i, lane_dots, sums);
+    gather_normalized_block<wide>(connections, offsets, n, i, x + i, at(i), out + i, accumulate, lane_dots, sums);
   for (; i + lanes <= run; i += lanes)
-    gather_normalized_block<1>(connections, offsets, n, i, x + i, out + i, lane_dots, sums);
+    gather_normalized_block<1>(connections, offsets, n, i, x + i, at(i), out + i, accumulate, lane_dots, sums);
   for (; i < run; ++i) {
-    const Real pre = x[i] * sums.norm.scale + sums.norm.shift, active = pre < 0 ? 0 : pre;
-    Real sum = 0;
+    const Real pre = y ? y[i] : x[i] * sums.norm.scale + sums.norm.shift, active = pre < 0 ? 0 : pre;
+    Real sum = accumulate ? out[i] : Real(0);
     for (int k = 0; k < n; ++k) {
       const Real g = connections[k].plane[offsets[k] + i];
       sum += connections[k].value * g;
@@ -417,6 +378,71 @@ inline void gather_normalized(const Connection* connections, const std::int64_t*
 }
 
 }  // namespace
+
+void sparse_conv_backward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Real> dy, In<int32_t> y_kind,
+                          In<Real> values, In<int32_t> column_start, In<int32_t> column_entry,
+                          In<int32_t> column_value, ConvShape s, Out<Real> dx, Out<int32_t> dx_kind,
+                          Out<Real> dx_value, bool accumulate_dx, Out<Real> dvalues, bool accumulate_dvalues,
+                          BatchNormBackward<Real> previous) {
+  const std::int64_t in_plane = s.in_plane();
+  parallel_for(s.c, s.c * in_plane > parallel_threshold, [&](std::int64_t c) {
+    Column column(s, c, dy, y_kind, values, column_start, column_entry, column_value);
+    const auto finish = [&] {
+      column.write(dvalues, accumulate_dvalues);
+      if (previous) denormalize_channel(previous, c, in_plane);
+    };
+    const auto kind = kind_of(x_kind, c);
+    if (kind == Kind::constant) {
+      const double sum = column.gather_constant(x_value[c]);
+      if (dx) put_constant(dx_kind, dx_value, c, sum, accumulate_dx);
+      return finish();
+    }
+    Real* to = dx ? dx.data + c * in_plane : nullptr;
+    bool accumulate = accumulate_dx;
+    if (dx_kind && to) {
+      const bool there = accumulate && dx_kind[c] == Kind::plane;
+      if (kind != Kind::plane || column.count == 0) {
+        // Nothing to add: what stands there stays, or the gradient is zero.
+        if (!there) dx_kind[c] = Kind::zero;
+        to = nullptr;
+      } else {
+        accumulate = there;
+        dx_kind[c] = Kind::plane;
+      }
+    }
+    const Real* plane = x.data + c * in_plane;
+    if (previous && previous.relu && to && column.count > 0 && kind_of(previous.x_kind, c) == Kind::plane) {
+      // One pass gathers, takes the dots, masks and sums; the next finds the plane in cache.
+      const Affine norm =
+          affine(previous.weight[c], previous.bias[c], previous.mean[c], previous.inverse_deviation[c]);
+      const Real center = previous.mean[c], deviation = previous.inverse_deviation[c];
+      const Real* raw = previous.x.data + c * in_plane;
+      NormSums sums{norm, center};
+      column.sweep(
+          [&](int m, std::int64_t at, std::int64_t run) {
+            gather_normalized(column.active, column.offsets, m, run, raw + at, plane + at, to + at, accumulate,
+                              column.lane_dots, column.dots, sums);
+          },
+          [&] { sums.flush(); });
+      column.write(dvalues, accumulate_dvalues);
+      const double product = sums.product * static_cast<double>(deviation);
+      finish_channel(previous, c, sums.sum, product, true);
+      if (previous.dx)
+        PlaneGradient(raw, norm, center, deviation, sums.sum, product, previous.training, in_plane)
+            .write(previous.dx.data + c * in_plane, [&](std::int64_t i) { return load(to + i); },
+                   [&](std::int64_t i) { return to[i]; });
+      return;
+    }
+    if (to || (kind == Kind::plane && column.count > 0))
+      column.sweep(
+          [&](int m, std::int64_t at, std::int64_t run) {
+            gather_and_dot(column.active, column.offsets, m, run, plane + at, to ? to + at : nullptr, accumulate,
+                           dvalues ? column.lane_dots : nullptr, column.dots);
+          },
+          [] {});
+    finish();
+  });
+}
 
 // Backward through convolution, ReLU and BatchNorm at once: dx is the gradient of what was normalised.
 void sparse_conv_backward_normalized(In<Real> x, In<int32_t> x_kind, In<Real> norm_weight, In<Real> norm_bias,
@@ -446,21 +472,14 @@ void sparse_conv_backward_normalized(In<Real> x, In<int32_t> x_kind, In<Real> no
     Real* to = dx.data + c * in_plane;
     column.sweep(
         [&](int m, std::int64_t at, std::int64_t run) {
-          gather_normalized(column.active, column.offsets, m, run, plane + at, to + at, column.lane_dots, column.dots,
-                            sums);
+          gather_normalized(column.active, column.offsets, m, run, plane + at, nullptr, to + at, false,
+                            column.lane_dots, column.dots, sums);
         },
         [&] { sums.flush(); });
-    const double product = sums.product * deviation, size = static_cast<double>(in_plane);
+    const double product = sums.product * deviation;
     finish(sums.sum, product);
-    // The plane is still in cache: dx = scale (g - mean(g) - xhat mean(g xhat)).
-    const Real mean_g = static_cast<Real>(training ? sums.sum / size : 0);
-    const Real slope = static_cast<Real>(training ? product / size * deviation : 0), center = sums.center;
-    const Vector scale = broadcast_value(sums.norm.scale), mean_gs = broadcast_value(mean_g);
-    const Vector slopes = broadcast_value(slope), centers = broadcast_value(center);
-    std::int64_t i = 0;
-    for (; i + lanes <= in_plane; i += lanes)
-      store(to + i, scale * (load(to + i) - mean_gs - (load(plane + i) - centers) * slopes));
-    for (; i < in_plane; ++i) to[i] = sums.norm.scale * (to[i] - mean_g - (plane[i] - center) * slope);
+    PlaneGradient(plane, sums.norm, norm_mean[c], norm_deviation[c], sums.sum, product, training, in_plane)
+        .write(to, [&](std::int64_t i) { return load(to + i); }, [&](std::int64_t i) { return to[i]; });
   });
 }
 

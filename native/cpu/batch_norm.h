@@ -1,0 +1,205 @@
+// BatchNorm (Ioffe and Szegedy, 2015) of one channel, forward and backward, with the residual add and ReLU fused behind
+// it. A convolution runs it on the plane it has just written or is about to hand on, while that is in cache.
+#pragma once
+#include <cmath>
+
+#include "affine.h"
+#include "channels.h"
+#include "vector.h"
+
+namespace easting::EASTING_VARIANT {
+
+// y = relu?(x * scale + shift + residual)
+template <bool relu, bool residual>
+inline void apply(const Real* x, const Real* r, Affine a, std::int64_t size, Real* y) {
+  const Vector scale = broadcast_value(a.scale), shift = broadcast_value(a.shift), zero{};
+  std::int64_t i = 0;
+  for (; i + lanes <= size; i += lanes) {
+    Vector v = load(x + i) * scale + shift;
+    if constexpr (residual) v += load(r + i);
+    if constexpr (relu) v = v < zero ? zero : v;  // NaN passes
+    store(y + i, v);
+  }
+  for (; i < size; ++i) {
+    Real v = x[i] * a.scale + a.shift;
+    if constexpr (residual) v += r[i];
+    if constexpr (relu) v = v < 0 ? 0 : v;
+    y[i] = v;
+  }
+}
+
+inline void apply(const Real* x, const Real* r, Affine a, bool relu, std::int64_t size, Real* y) {
+  if (relu) r ? apply<true, true>(x, r, a, size, y) : apply<true, false>(x, r, a, size, y);
+  else r ? apply<false, true>(x, r, a, size, y) : apply<false, false>(x, r, a, size, y);
+}
+
+// Mean and inverse deviation of a channel: of the batch, which also moves the running estimates, or the running ones.
+inline void take_statistics(const BatchNormForward<Real>& norm, std::int64_t c, int32_t kind, const Real* plane,
+                            std::int64_t size) {
+  if (!norm.training) {
+    norm.mean[c] = norm.running_mean[c];
+    norm.inverse_deviation[c] =
+        static_cast<Real>(1 / std::sqrt(static_cast<double>(norm.running_variance[c]) + norm.epsilon));
+    return;
+  }
+  double mean = 0, variance = 0;
+  if (kind == Kind::plane) {
+    mean = blocked_sum(size, [&](std::int64_t i) { return load(plane + i); }, [&](std::int64_t i) { return plane[i]; }) /
+           static_cast<double>(size);
+    const Real center = static_cast<Real>(mean);
+    const Vector centers = broadcast_value(center);
+    const auto square = [](auto d) { return d * d; };
+    // Σ(x - center)² - size (mean - center)²: the second term removes what rounding the mean to Real added.
+    const double squares = blocked_sum(size, [&](std::int64_t i) { return square(load(plane + i) - centers); },
+                                       [&](std::int64_t i) { return square(plane[i] - center); });
+    const double gap = mean - static_cast<double>(center);
+    variance = squares / static_cast<double>(size) - gap * gap;
+    if (variance < 0) variance = 0;
+  }
+  norm.mean[c] = static_cast<Real>(mean);
+  norm.inverse_deviation[c] = static_cast<Real>(1 / std::sqrt(variance + norm.epsilon));
+  if (!norm.running_mean) return;
+  const double unbiased = size > 1 ? variance * static_cast<double>(size) / static_cast<double>(size - 1) : variance;
+  const auto move = [&](Real& running, double now) {
+    running = static_cast<Real>((1 - norm.momentum) * running + norm.momentum * now);
+  };
+  move(norm.running_mean[c], mean);
+  move(norm.running_variance[c], unbiased);
+}
+
+// Statistics of channel c, and its output unless only they are asked for: a plane unless it is one number everywhere.
+inline void normalize_channel(const BatchNormForward<Real>& norm, std::int64_t c, int32_t kind, const Real* x,
+                              std::int64_t size) {
+  if (kind == Kind::unneeded) {
+    if (norm.y) norm.y_kind[c] = Kind::zero;
+    return;
+  }
+  take_statistics(norm, c, kind, x, size);
+  if (!norm.y) return;
+  Affine a = affine(norm.weight[c], norm.bias[c], norm.mean[c], norm.inverse_deviation[c]);
+  const bool own = kind == Kind::plane, other = norm.residual && kind_of(norm.residual_kind, c) == Kind::plane;
+  if (norm.residual && kind_of(norm.residual_kind, c) == Kind::constant) a.shift += norm.residual_value[c];
+  if (!own && !other) {
+    const Real value = norm.relu && a.shift < 0 ? Real(0) : a.shift;  // NaN passes
+    // Behind a ReLU a zero passes nothing on; without one its gradient still counts.
+    norm.y_kind[c] = norm.relu && value == 0 ? Kind::zero : Kind::constant;
+    norm.y_value[c] = value;
+    return;
+  }
+  if (norm.y_kind) norm.y_kind[c] = Kind::plane;
+  const Real* r = other ? norm.residual.data + c * size : nullptr;
+  Real* y = norm.y.data + c * size;
+  if (own) apply(x, r, a, norm.relu, size, y);
+  else apply(r, nullptr, {1, a.shift}, norm.relu, size, y);
+}
+
+// Writes a channel's parameter gradients Σ g and Σ g xhat, and what kind of gradient its residual has.
+inline void finish_channel(const BatchNormBackward<Real>& norm, std::int64_t c, double sum, double product, bool there) {
+  const auto put = [&](Out<Real> to, double value) {
+    if (to) to[c] = static_cast<Real>(norm.accumulate ? to[c] + value : value);
+  };
+  put(norm.dweight, product);
+  put(norm.dbias, sum);
+  if (!norm.dresidual_kind) return;
+  const auto kind = kind_of(norm.residual_kind, c);
+  norm.dresidual_kind[c] = kind == Kind::plane && !there ? Kind::zero : kind > 0 ? kind : Kind::zero;
+  norm.dresidual_value[c] = static_cast<Real>(sum);
+}
+
+// dx = scale (g - mean(g) - xhat mean(g xhat)) of a plane from its masked gradient; in evaluation dx = scale g.
+struct PlaneGradient {
+  Real center, mean, slope, scale;
+  PlaneGradient(const Real* x, Affine a, Real center, Real inverse_deviation, double sum, double product, bool training,
+                std::int64_t size)
+      : center(center),
+        mean(static_cast<Real>(training ? sum / static_cast<double>(size) : 0)),
+        slope(static_cast<Real>(training ? product / static_cast<double>(size) * static_cast<double>(inverse_deviation) : 0)),
+        scale(a.scale),
+        x_(x),
+        size_(size) {}
+  template <class GVector, class GReal>
+  void write(Real* dx, GVector vector_at, GReal real_at) const {
+    const Vector centers = broadcast_value(center), means = broadcast_value(mean), slopes = broadcast_value(slope),
+                 scales = broadcast_value(scale);
+    std::int64_t i = 0;
+    for (; i + lanes <= size_; i += lanes)
+      store(dx + i, scales * (vector_at(i) - means - (load(x_ + i) - centers) * slopes));
+    for (; i < size_; ++i) dx[i] = scale * (real_at(i) - mean - (x_[i] - center) * slope);
+  }
+
+ private:
+  const Real* x_;
+  std::int64_t size_;
+};
+
+inline void denormalize_channel(const BatchNormBackward<Real>& norm, std::int64_t c, std::int64_t size) {
+  const bool own = kind_of(norm.x_kind, c) == Kind::plane;
+  Real* to = own && norm.dx ? norm.dx.data + c * size : nullptr;
+  const auto out_kind = kind_of(norm.y_kind, c), gradient_kind = kind_of(norm.dy_kind, c);
+  const double deviation = static_cast<double>(norm.inverse_deviation[c]);
+  // A channel without a plane: xhat is the same number everywhere, 0 in training.
+  const double lone = norm.training || out_kind == Kind::zero ? 0 : -static_cast<double>(norm.mean[c]) * deviation;
+  if (out_kind == Kind::constant) {
+    const double sum = gradient_kind == Kind::constant ? static_cast<double>(norm.dy_value[c]) : 0;
+    return finish_channel(norm, c, sum, sum * lone, false);
+  }
+  if (out_kind != Kind::plane || gradient_kind != Kind::plane) {
+    for (std::int64_t i = 0; to && i < size; ++i) to[i] = 0;
+    return finish_channel(norm, c, 0, 0, false);
+  }
+  const Real* x = own ? norm.x.data + c * size : nullptr;
+  const Real* y = norm.y ? norm.y.data + c * size : nullptr;
+  Real* g = norm.dy.data + c * size;
+  const Affine a = affine(norm.weight[c], norm.bias[c], norm.mean[c], norm.inverse_deviation[c]);
+  const Vector scale = broadcast_value(a.scale), shift = broadcast_value(a.shift), none{};
+  const Real center = norm.mean[c];
+  const Vector centers = broadcast_value(center);
+  const bool relu = norm.relu, keep = norm.residual && relu;  // the masked gradient is also the residual's
+  const auto masked = [&](std::int64_t i) {
+    const Vector v = load(g + i);
+    if (!relu) return v;
+    const Vector pre = y ? load(y + i) : load(x + i) * scale + shift;
+    return pre > none ? v : none;
+  };
+  const auto masked_one = [&](std::int64_t i) {
+    if (!relu) return g[i];
+    return (y ? y[i] : x[i] * a.scale + a.shift) > 0 ? g[i] : Real(0);
+  };
+  const auto centered = [&](std::int64_t i) { return own ? load(x + i) - centers : none; };
+  double sum = 0, product = 0;
+  std::int64_t i = 0;
+  while (i + lanes <= size) {
+    const std::int64_t end = i + 4096 < size ? i + 4096 : size;
+    Vector s0{}, s1{}, p0{}, p1{};
+    for (; i + 2 * lanes <= end; i += 2 * lanes) {
+      const Vector g0 = masked(i), g1 = masked(i + lanes);
+      if (keep) store(g + i, g0), store(g + i + lanes, g1);
+      s0 += g0;
+      s1 += g1;
+      p0 += g0 * centered(i);
+      p1 += g1 * centered(i + lanes);
+    }
+    for (; i + lanes <= end; i += lanes) {
+      const Vector g0 = masked(i);
+      if (keep) store(g + i, g0);
+      s0 += g0;
+      p0 += g0 * centered(i);
+    }
+    sum += static_cast<double>(horizontal_sum(s0 + s1));
+    product += static_cast<double>(horizontal_sum(p0 + p1));
+  }
+  for (; i < size; ++i) {
+    const Real v = masked_one(i);
+    if (keep) g[i] = v;
+    sum += static_cast<double>(v);
+    if (own) product += static_cast<double>(v) * static_cast<double>(x[i] - center);
+  }
+  product = own ? product * deviation : sum * lone;
+  finish_channel(norm, c, sum, product, true);
+  if (!to) return;
+  const PlaneGradient gradient(x, a, center, norm.inverse_deviation[c], sum, product, norm.training, size);
+  if (keep) gradient.write(to, [&](std::int64_t k) { return load(g + k); }, [&](std::int64_t k) { return g[k]; });
+  else gradient.write(to, masked, masked_one);
+}
+
+}  // namespace easting::EASTING_VARIANT
