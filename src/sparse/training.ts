@@ -1,7 +1,7 @@
 import type { Parameter } from "../nn/index.js";
 import type { Callback, TrainContext } from "../train/index.js";
 import { LiveChannels } from "./live-channels.js";
-import { livenessOf } from "./liveness.js";
+import { type Liveness, livenessOf } from "./liveness.js";
 import type { SparseMethod } from "./method.js";
 import { changeTopology } from "./topology.js";
 
@@ -20,8 +20,10 @@ export interface SparseTrainingOptions {
 export class SparseTraining implements Callback {
   readonly name = "sparse";
   readonly #live = new LiveChannels();
-  /** Which topology and form the live channels were worked out for. */
+  #liveness: Liveness | null = null;
+  /** Which topology and form that was worked out for. */
   #planned: readonly unknown[] = [];
+  #dead: ReadonlySet<string> = new Set();
 
   constructor(
     private readonly method: SparseMethod,
@@ -45,18 +47,41 @@ export class SparseTraining implements Callback {
       for (const [i, parameter] of parameters.entries())
         parameter.denseGradient.wanted ||= change.dropFraction > 0 || counts[i] > parameter.nnz;
     }
-    if (this.options.liveChannels === false || !parameters.some(({ sparse }) => sparse)) return;
-    this.#replan(context);
+    if (!parameters.some(({ sparse }) => sparse)) return;
+    const changed = this.#update(context);
+    if (changed) this.#tell(changed, context, step);
+    if (this.options.liveChannels === false) return;
+    if (changed) this.#live.update(changed);
     this.#live.apply({ growing: parameters.some(({ denseGradient }) => denseGradient.wanted) });
   }
 
-  #replan({ model, imageShape }: TrainContext): void {
-    const parameters = model.parameters();
-    const present = parameters.map(({ sparse }) => sparse?.topology ?? null);
-    if (present.length === this.#planned.length && present.every((topology, i) => topology === this.#planned[i]))
-      return;
+  /** Works out what is live, if the network's topology or form has changed since. */
+  #update({ model, imageShape }: Pick<TrainContext, "model" | "imageShape">): Liveness | null {
+    const present = model.parameters().map(({ sparse }) => sparse?.topology ?? null);
+    const { length } = this.#planned;
+    if (this.#liveness && present.length === length && present.every((topology, i) => topology === this.#planned[i]))
+      return null;
     this.#planned = present;
-    this.#live.update(model, imageShape);
+    this.#liveness = livenessOf(model, imageShape);
+    return this.#liveness;
+  }
+
+  /** What is live in each layer, and a warning for what has died since the last time. */
+  #tell({ liveWeights, liveLogits, layers }: Liveness, { model, emit }: TrainContext, step: number): void {
+    const perLayer = model.parameters().flatMap(({ name, sparse }) => {
+      const layer = sparse && layers.get(sparse.topology);
+      return layer ? [{ name, ...layer }] : [];
+    });
+    emit({ type: "liveness", step, liveWeights, liveLogits, layers: perLayer });
+    const dead = new Set(perLayer.flatMap(({ name, live }) => (live === 0 ? [name] : [])));
+    const fresh = [...dead].filter((name) => !this.#dead.has(name));
+    this.#dead = dead;
+    if (fresh.length === 0) return;
+    const message =
+      liveLogits === 0
+        ? "no logit depends on the image: too few weights are left to connect them; lower the sparsity"
+        : `no weight of ${fresh.join(", ")} is on a path from image to logit`;
+    emit({ type: "warning", step, message });
   }
 
   async onStepEnd({ optimizer, emit, ...context }: TrainContext, step: number): Promise<void> {
@@ -77,7 +102,7 @@ export class SparseTraining implements Callback {
 
   onEnd(): void {
     this.#live.dispose();
-    this.#planned = [];
+    this.#liveness = null;
   }
 
   report(context: TrainContext): Record<string, number> {
@@ -85,8 +110,9 @@ export class SparseTraining implements Callback {
     return { nnz, density: nnz / this.options.fullSize };
   }
 
-  reportEpoch({ model, imageShape }: TrainContext): Record<string, number> {
-    const { liveWeights, liveLogits, layers } = livenessOf(model, imageShape);
+  reportEpoch(context: TrainContext): Record<string, number> {
+    this.#update(context);
+    const { liveWeights, liveLogits, layers } = this.#liveness as Liveness;
     if (layers.size === 0) return { liveLogits }; // dense: every weight counts
     const deadLayers = [...layers.values()].filter(({ live }) => live === 0).length;
     return { liveWeights, liveLogits, deadLayers };

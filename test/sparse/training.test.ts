@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { prepare, type Recipe, type TrainConfigInput } from "../../src/east/index.js";
 import { Module, type Parameter } from "../../src/nn/index.js";
-import { linear } from "../../src/ops/index.js";
+import { linear, reshape } from "../../src/ops/index.js";
 import { nnzOf, prunable, type SparseMethod, SparseTraining, type TopologyChange } from "../../src/sparse/index.js";
 import { memory, type Tensor } from "../../src/tensor/index.js";
 import type { Callback, TrainContext, TrainEvent } from "../../src/train/index.js";
@@ -13,15 +13,15 @@ class Single extends Module {
     super();
   }
   forward(x: Tensor): Tensor {
-    return linear(x, this.w.value);
+    return linear(reshape(x, [4, x.size / 4]), this.w.value);
   }
 }
 
 const before: Eight = { at: [0, 2, 3, 5], values: [0.5, -0.1, 0.3, -0.8], velocity: [1, 2, 3, 4] };
 
 /** Runs the callback around two steps, as `fit` does, with this dense gradient where one is wanted. */
-async function step(change: TopologyChange | null, gradient: readonly number[]) {
-  const { parameter, optimizer } = eightWeights(before);
+async function step(change: TopologyChange | null, gradient: readonly number[], weight = before) {
+  const { parameter, optimizer } = eightWeights(weight);
   const model = new Single(parameter);
   const method: SparseMethod = {
     name: "test",
@@ -63,7 +63,7 @@ describe("sparse training", () => {
     const { state, events, report } = await step(change, gradient);
     expect(state).toEqual({ at: [0, 2, 4, 5], values: [0.5, -0.1, 0, -0.8], velocity: [1, 2, 0, 4] });
     // Density counts against the whole network's 16 weights, of which these 8 are stored.
-    expect(events).toEqual([{ type: "topology", step: 3, density: 0.25, nnz: 4, dropped: 2, grown: 2 }]);
+    expect(events.at(-1)).toEqual({ type: "topology", step: 3, density: 0.25, nnz: 4, dropped: 2, grown: 2 });
     expect(report).toEqual({ nnz: 4, density: 0.25 });
   });
 
@@ -77,7 +77,21 @@ describe("sparse training", () => {
   it("without a change leaves all as it is", async () => {
     const { state, events } = await step(null, gradient);
     expect(state).toEqual(before);
-    expect(events).toEqual([]);
+    expect(events.map(({ type }) => type)).toEqual(["liveness"]);
+  });
+
+  it("tells before the first step on a topology what of each layer is live", async () => {
+    const layers = [{ name: "w", nnz: 4, live: 4, channels: 2, liveChannels: 2 }];
+    const { events } = await step(null, gradient);
+    expect(events).toEqual([{ type: "liveness", step: 2, liveWeights: 4, liveLogits: 2, layers }]);
+    const upper = await step(null, gradient, { at: [1], values: [1], velocity: [0] });
+    expect(upper.events[0]).toMatchObject({ liveLogits: 1, layers: [{ channels: 2, liveChannels: 1 }] });
+  });
+
+  it("warns at once, and once, when nothing leads from image to logit", async () => {
+    const { events } = await step(null, gradient, { at: [], values: [], velocity: [] });
+    const message = "no logit depends on the image: too few weights are left to connect them; lower the sparsity";
+    expect(events.slice(1)).toEqual([{ type: "warning", step: 2, message }]);
   });
 
   it("is final from the step on that its method says", () => {
