@@ -200,6 +200,8 @@ Napi::Value memory_counts(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value busy(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), busy_seconds()); }
+
 Napi::Value trim_memory(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
     synchronize();
@@ -303,6 +305,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("randomBits", random_words);
   add("memory", memory_counts);
   add("trim", trim_memory);
+  add("busy", busy);
   add("threads", threads);
   add("devices", devices);
   return exports;

@@ -130,6 +130,8 @@ export interface Addon {
   randomBits(key: RandomKey, indices: Uint32Array | Int32Array | null, words: Uint32Array): void;
   memory(device: number): { live: number; peak: number; reserved: number };
   trim(device: number): void;
+  /** Seconds that the CPU's queue has spent in kernels. */
+  busy(): number;
   threads(count?: number): number;
   devices(): {
     isa: "baseline" | "avx2" | "avx512";

@@ -1,9 +1,10 @@
 // Takes easting's side of the step benchmark: whole training steps through `fit`, one per command.
 //
 // Prints {"ready": …} on one line after the warm-up, then reads commands from standard input: "step" runs one step and
-// prints {"ms", "cpuMs", "loss"}; "quit", or the end of the input, prints {"peakRssBytes"} and ends. The same protocol
+// prints {"ms", "cpuMs", "kernelMs", "loss"}; "quit", or the end of the input, prints {"peakRssBytes", "eventLoopP99Ms"} and ends. The same protocol
 // as pytorch_step.py. A step is what training does: augmentation of a fresh batch, forward, backward, clipping where the
 // configuration clips, optimizer; its time ends when all of its work is done.
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import {
@@ -14,11 +15,13 @@ import {
   prepare,
   prunable,
   resolveCheckpoint,
+  summarize,
   synchronize,
   syntheticDataset,
   Topology,
   threads,
 } from "easting";
+import { native } from "../../dist/native.js";
 
 /** Ordinary steps in between topology updates: the topology that the timed update starts from has been trained on. */
 const growthInterval = 100;
@@ -26,6 +29,7 @@ const never = 2 ** 31 - 1;
 
 /** @type {Record<string, import("easting").TrainConfigInput>} */
 const configs = {
+  dense: { method: "dense" },
   rigl: { method: "rigl", updateEvery: never },
   // The state after the phase-out: ReLU, two blocks a stage with weights of their own, the final density.
   east: { method: "east", dyrelu: false, cycles: 0, updateEvery: never },
@@ -92,6 +96,7 @@ function loadNetwork({ sections }) {
 /** One training step, to the end of its last kernel. */
 async function step() {
   const cpu = process.cpuUsage();
+  const busy = native.busy();
   const start = performance.now();
   let loss = Number.NaN;
   for (;;) {
@@ -104,7 +109,7 @@ async function step() {
   await synchronize();
   const ms = performance.now() - start;
   const { user, system } = process.cpuUsage(cpu);
-  return { ms, cpuMs: (user + system) / 1000, loss };
+  return { ms, cpuMs: (user + system) / 1000, kernelMs: 1000 * (native.busy() - busy), loss };
 }
 
 /** The step that a command asks for; with growth steps, the ordinary ones before it too. */
@@ -119,7 +124,16 @@ const say = (/** @type {unknown} */ record) => process.stdout.write(`${JSON.stri
 const losses = [];
 for (let k = 0; k < Number(values.warmup); k++) losses.push((await turn()).loss);
 const parameters = prunable(model.parameters());
-const { liveWeights, liveLogits } = livenessOf(model, data.shape);
+const { liveWeights, liveLogits, layers } = livenessOf(model, data.shape);
+const alive = new Map(
+  parameters.map(({ name, sparse }) => [name, sparse && layers.get(sparse.topology)?.liveChannels]),
+);
+/** Outputs of convolutions, of one image, that are on a path from image to logit: what a step has to pass over. */
+const liveOutputs = summarize(model, data.shape).layers.reduce(
+  (total, { name, sharedFrom, shape, output: [h, w] }) =>
+    total + (alive.get(sharedFrom ?? `${name}.weight`) ?? shape[0]) * h * w,
+  0,
+);
 say({
   ready: true,
   ...values,
@@ -128,8 +142,11 @@ say({
   storedWeights: nnzOf(parameters),
   liveWeights,
   liveLogits,
+  liveOutputs,
   losses,
 });
+const delay = monitorEventLoopDelay({ resolution: 1 });
+delay.enable();
 for await (const line of createInterface({ input: process.stdin })) {
   if (line.trim() === "quit") break;
   say(await turn());
@@ -137,5 +154,5 @@ for await (const line of createInterface({ input: process.stdin })) {
 await events.return(undefined);
 recipe.fit.optimizer.dispose();
 model.dispose();
-say({ peakRssBytes: process.resourceUsage().maxRSS * 1024 });
+say({ peakRssBytes: process.resourceUsage().maxRSS * 1024, eventLoopP99Ms: delay.percentile(99) / 1e6 });
 process.exit(0);
