@@ -1,4 +1,4 @@
-// The module: devices, memory, host random numbers, and every kernel of kernels.def for "f32" and "f64".
+// The module: devices, memory, host random numbers, and every kernel of kernels.def for "f32", "bf16" and "f64".
 #include "binding.h"
 
 #include <cstring>
@@ -12,24 +12,41 @@
 #endif
 
 #define EASTING_VARIANT baseline_f32
-#define EASTING_REAL float
+#define EASTING_STORED float
 #include "kernels.h"
 #undef EASTING_VARIANT
-#undef EASTING_REAL
+#undef EASTING_STORED
+#define EASTING_VARIANT baseline_bf16
+#define EASTING_STORED bfloat16
+#include "kernels.h"
+#undef EASTING_VARIANT
+#undef EASTING_STORED
 #define EASTING_VARIANT baseline_f64
-#define EASTING_REAL double
+#define EASTING_STORED double
 #include "kernels.h"
 #undef EASTING_VARIANT
-#undef EASTING_REAL
+#undef EASTING_STORED
 #ifdef EASTING_HAS_X86_VARIANTS
 #define EASTING_VARIANT avx2_f32
-#define EASTING_REAL float
+#define EASTING_STORED float
 #include "kernels.h"
 #undef EASTING_VARIANT
+#undef EASTING_STORED
 #define EASTING_VARIANT avx512_f32
+#define EASTING_STORED float
 #include "kernels.h"
 #undef EASTING_VARIANT
-#undef EASTING_REAL
+#undef EASTING_STORED
+#define EASTING_VARIANT avx2_bf16
+#define EASTING_STORED bfloat16
+#include "kernels.h"
+#undef EASTING_VARIANT
+#undef EASTING_STORED
+#define EASTING_VARIANT avx512_bf16
+#define EASTING_STORED bfloat16
+#include "kernels.h"
+#undef EASTING_VARIANT
+#undef EASTING_STORED
 #endif
 
 namespace easting {
@@ -76,7 +93,7 @@ std::size_t offset_from(const Napi::Value& value) { return static_cast<std::size
 Napi::Value alloc(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const Device device = device_from(info[0]);
-    const auto type = static_cast<Type>(whole_from(info[1], 0, 3));
+    const auto type = static_cast<Type>(whole_from(info[1], 0, 4));
     if (Argument<double>::from(info[2]) > static_cast<double>(most_bytes / 8)) throw std::bad_alloc();
     const std::int64_t size = whole_from(info[2], 0, most_bytes / 8);
     return Napi::Number::New(info.Env(), environment(info.Env()).buffers.add(device, type, size));
@@ -268,12 +285,22 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
     }
   });
 
-  auto f32 = Napi::Object::New(env), f64 = Napi::Object::New(env), signatures = Napi::Object::New(env);
+  auto f32 = Napi::Object::New(env), bf16 = Napi::Object::New(env), f64 = Napi::Object::New(env),
+       signatures = Napi::Object::New(env);
 #ifdef EASTING_HAS_X86_VARIANTS
-#define KERNEL(name, arguments) bind(f32, #name, pick(&baseline_f32::name, &avx2_f32::name, &avx512_f32::name));
+#define PICK(type, name) pick(&baseline_##type::name, &avx2_##type::name, &avx512_##type::name)
 #else
-#define KERNEL(name, arguments) bind(f32, #name, &baseline_f32::name);
+#define PICK(type, name) &baseline_##type::name
 #endif
+#define KERNEL(name, arguments) bind(f32, #name, PICK(f32, name));
+#include "kernels.def"
+#undef KERNEL
+// A kernel whose arguments are the same in both reads and writes no activation: there is only the one for f32.
+#define KERNEL(name, arguments)                                                            \
+  if constexpr (std::is_same_v<decltype(&baseline_f32::name), decltype(&baseline_bf16::name)>) \
+    bind(bf16, #name, PICK(f32, name));                                                    \
+  else                                                                                     \
+    bind(bf16, #name, PICK(bf16, name));
 #include "kernels.def"
 #undef KERNEL
 #define KERNEL(name, arguments) bind(f64, #name, &baseline_f64::name);
@@ -291,6 +318,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
 #endif
 
   exports.Set("f32", f32);
+  exports.Set("bf16", bf16);
   exports.Set("f64", f64);
   exports.Set("signatures", signatures);
   const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {

@@ -14,9 +14,9 @@
 
 namespace easting {
 
-enum class Type : std::uint8_t { f32, f64, i32, u8 };
-inline constexpr std::size_t type_bytes[] = {4, 8, 4, 1};
-inline constexpr const char* type_names[] = {"f32", "f64", "i32", "u8"};
+enum class Type : std::uint8_t { f32, f64, i32, u8, bf16 };
+inline constexpr std::size_t type_bytes[] = {4, 8, 4, 1, 2};
+inline constexpr const char* type_names[] = {"f32", "f64", "i32", "u8", "bf16"};
 template <class T>
 inline constexpr Type type_of = Type::u8;
 template <>
@@ -25,6 +25,8 @@ template <>
 inline constexpr Type type_of<double> = Type::f64;
 template <>
 inline constexpr Type type_of<std::int32_t> = Type::i32;
+template <>
+inline constexpr Type type_of<bfloat16> = Type::bf16;
 
 struct Buffer {
   void* data = nullptr;
@@ -175,17 +177,17 @@ struct Fields {
     return Argument<T>::from(array.Get(next++));
   }
 };
-template <class Real>
-struct Argument<BatchNormForward<Real>> {
-  static BatchNormForward<Real> from(const Napi::Value& value) {
+template <class Stored>
+struct Argument<BatchNormForward<Stored>> {
+  static BatchNormForward<Stored> from(const Napi::Value& value) {
     if (value.IsNull()) return {};
     Fields f(value, 16);
     return {f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f};
   }
 };
-template <class Real>
-struct Argument<BatchNormBackward<Real>> {
-  static BatchNormBackward<Real> from(const Napi::Value& value) {
+template <class Stored>
+struct Argument<BatchNormBackward<Stored>> {
+  static BatchNormBackward<Stored> from(const Napi::Value& value) {
     if (value.IsNull()) return {};
     Fields f(value, 21);
     return {f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f};

@@ -2,8 +2,26 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace easting {
+
+// A number stored in 16 bits, the upper half of an f32: arithmetic on it is f32. Rounds to the nearest, ties to even; NaN
+// stays NaN.
+struct bfloat16 {
+  std::uint16_t bits;
+  operator float() const { return __builtin_bit_cast(float, std::uint32_t{bits} << 16); }
+  bfloat16& operator=(float x) {
+    const auto word = __builtin_bit_cast(std::uint32_t, x), rounded = word + 0x7fff + (word >> 16 & 1);
+    bits = static_cast<std::uint16_t>((x != x ? word | 0x400000 : rounded) >> 16);
+    return *this;
+  }
+  bfloat16& operator+=(float x) { return *this = *this + x; }
+};
+
+// What numbers stored as `Stored` are computed in; also the type of parameters, statistics and sums.
+template <class Stored>
+using Arithmetic = std::conditional_t<std::is_same_v<Stored, bfloat16>, float, Stored>;
 
 // A read-only run of elements; `data` is null when the caller left an optional argument out.
 template <class T>
@@ -36,16 +54,17 @@ struct ConvShape {
 // BatchNorm over (h, w, n) of each channel, with what is fused behind it: y = relu(xhat * weight + bias + residual).
 // Arrays are [c] except the planes `residual` and `y`, which are compact activations. Without `y` only the statistics are
 // taken. The running ones may be left out in training: they then stand still.
-template <class Real>
+template <class Stored>
 struct BatchNormForward {
+  using Real = Arithmetic<Stored>;
   In<Real> weight, bias;
   Out<Real> mean, inverse_deviation, running_mean, running_variance;
   double epsilon = 0, momentum = 0;
   bool training = false, relu = false;
-  In<Real> residual;
+  In<Stored> residual;
   In<std::int32_t> residual_kind;
   In<Real> residual_value;
-  Out<Real> y;
+  Out<Stored> y;
   Out<std::int32_t> y_kind;
   Out<Real> y_value;
   explicit operator bool() const { return mean.data != nullptr; }
@@ -55,19 +74,22 @@ struct BatchNormForward {
 // dbias = Σg, dweight = Σ g xhat, dx = weight / deviation * (g - (dbias + xhat dweight) / size) in training, and without
 // the bracket's second term in evaluation. `y` tells what the ReLU passed; null where x alone does. Without a residual dx
 // may be dy.
-template <class Real>
+template <class Stored>
 struct BatchNormBackward {
-  In<Real> x;
+  using Real = Arithmetic<Stored>;
+  In<Stored> x;
   In<std::int32_t> x_kind;
-  In<Real> y;
+  In<Stored> y;
   In<std::int32_t> y_kind;
-  Out<Real> dy;
+  Out<Stored> dy;
   In<std::int32_t> dy_kind;
   In<Real> dy_value, weight, bias, mean, inverse_deviation;
   bool training = false, relu = false, residual = false;
   In<std::int32_t> residual_kind;
   Out<std::int32_t> dresidual_kind;
-  Out<Real> dresidual_value, dx, dweight, dbias;
+  Out<Real> dresidual_value;
+  Out<Stored> dx;
+  Out<Real> dweight, dbias;
   bool accumulate = false;  // adds to dweight and dbias
   explicit operator bool() const { return x.data != nullptr; }
 };

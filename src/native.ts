@@ -92,6 +92,8 @@ export interface Kernels {
   dyrelu_forward(x: Buffer, u: Buffer, channels: number, batch: number, beta: number, blend_outputs: boolean, y: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   dyrelu_backward(x: Buffer, u: Buffer, dy: Buffer, channels: number, batch: number, beta: number, blend_outputs: boolean, dx: Buffer, accumulate_dx: boolean, du: Buffer): void;
+  narrow(x: Buffer, y: Buffer, accumulate: boolean): void;
+  widen(x: Buffer, y: Buffer, accumulate: boolean): void;
   expand_forward(x: Buffer, x_kind: Buffer, x_value: Buffer, channels: number, y: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   expand_backward(dy: Buffer, x_kind: Buffer, channels: number, dx: Buffer, dx_kind: Buffer, dx_value: Buffer, accumulate: boolean): void;
@@ -117,10 +119,12 @@ export interface Kernels {
 
 export interface Addon {
   readonly f32: Kernels;
+  /** Activations and their gradients in bf16, all else in f32. */
+  readonly bf16: Kernels;
   readonly f64: Kernels;
   /** Kernel name → its C++ argument list. */
   readonly signatures: Readonly<Record<string, string>>;
-  /** device (0 cpu, 1 cuda), type (0 f32, 1 f64, 2 i32, 3 u8), elements → uninitialised buffer. */
+  /** device (0 cpu, 1 cuda), type (0 f32, 1 f64, 2 i32, 3 u8, 4 bf16), elements → uninitialised buffer. */
   alloc(device: number, type: number, size: number): number;
   free(buffer: number): void;
   upload(buffer: number, data: ArrayBufferView, byteOffset: number): void;

@@ -45,6 +45,8 @@ const { values } = parseArgs({
     config: { type: "string", default: "rigl" },
     batch: { type: "string", default: "128" },
     threads: { type: "string", default: "2" },
+    /** Of activations and their gradients: f32 or bf16. */
+    storage: { type: "string", default: "f32" },
     warmup: { type: "string", default: "2" },
     /** At most so many steps are asked for, warm-up included. */
     steps: { type: "string", default: "200" },
@@ -62,7 +64,15 @@ const blank = syntheticDataset({ classes: 10, shape: [3, 32, 32], count: images,
 const data = { ...blank, augmentation: /** @type {const} */ ({ pad: 4, mode: "reflect", flip: true }) };
 
 const recipe = prepare(
-  { model: values.net, sparsity: Number(values.sparsity), batch, epochs: 250, seed: 1, ...configs[values.config] },
+  {
+    model: values.net,
+    sparsity: Number(values.sparsity),
+    batch,
+    epochs: 250,
+    seed: 1,
+    storage: /** @type {"f32" | "bf16"} */ (values.storage),
+    ...configs[values.config],
+  },
   imageFormat(data),
   data.train.count,
 );

@@ -11,7 +11,7 @@ namespace easting::EASTING_VARIANT {
 
 // y = relu?(x * scale + shift + residual)
 template <bool relu, bool residual>
-inline void apply(const Real* x, const Real* r, Affine a, std::int64_t size, Real* y) {
+inline void apply(const Stored* x, const Stored* r, Affine a, std::int64_t size, Stored* y) {
   const Vector scale = broadcast_value(a.scale), shift = broadcast_value(a.shift), zero{};
   std::int64_t i = 0;
   for (; i + lanes <= size; i += lanes) {
@@ -28,13 +28,13 @@ inline void apply(const Real* x, const Real* r, Affine a, std::int64_t size, Rea
   }
 }
 
-inline void apply(const Real* x, const Real* r, Affine a, bool relu, std::int64_t size, Real* y) {
+inline void apply(const Stored* x, const Stored* r, Affine a, bool relu, std::int64_t size, Stored* y) {
   if (relu) r ? apply<true, true>(x, r, a, size, y) : apply<true, false>(x, r, a, size, y);
   else r ? apply<false, true>(x, r, a, size, y) : apply<false, false>(x, r, a, size, y);
 }
 
 // Mean and inverse deviation of a channel: of the batch, which also moves the running estimates, or the running ones.
-inline void take_statistics(const BatchNormForward<Real>& norm, std::int64_t c, int32_t kind, const Real* plane,
+inline void take_statistics(const BatchNormForward<Stored>& norm, std::int64_t c, int32_t kind, const Stored* plane,
                             std::int64_t size) {
   if (!norm.training) {
     norm.mean[c] = norm.running_mean[c];
@@ -68,7 +68,7 @@ inline void take_statistics(const BatchNormForward<Real>& norm, std::int64_t c, 
 }
 
 // Statistics of channel c, and its output unless only they are asked for: a plane unless it is one number everywhere.
-inline void normalize_channel(const BatchNormForward<Real>& norm, std::int64_t c, int32_t kind, const Real* x,
+inline void normalize_channel(const BatchNormForward<Stored>& norm, std::int64_t c, int32_t kind, const Stored* x,
                               std::int64_t size) {
   if (kind == Kind::unneeded) {
     if (norm.y) norm.y_kind[c] = Kind::zero;
@@ -87,14 +87,14 @@ inline void normalize_channel(const BatchNormForward<Real>& norm, std::int64_t c
     return;
   }
   if (norm.y_kind) norm.y_kind[c] = Kind::plane;
-  const Real* r = other ? norm.residual.data + c * size : nullptr;
-  Real* y = norm.y.data + c * size;
+  const Stored* r = other ? norm.residual.data + c * size : nullptr;
+  Stored* y = norm.y.data + c * size;
   if (own) apply(x, r, a, norm.relu, size, y);
   else apply(r, nullptr, {1, a.shift}, norm.relu, size, y);
 }
 
 // Writes a channel's parameter gradients Σ g and Σ g xhat, and what kind of gradient its residual has.
-inline void finish_channel(const BatchNormBackward<Real>& norm, std::int64_t c, double sum, double product, bool there) {
+inline void finish_channel(const BatchNormBackward<Stored>& norm, std::int64_t c, double sum, double product, bool there) {
   const auto put = [&](Out<Real> to, double value) {
     if (to) to[c] = static_cast<Real>(norm.accumulate ? to[c] + value : value);
   };
@@ -109,7 +109,7 @@ inline void finish_channel(const BatchNormBackward<Real>& norm, std::int64_t c, 
 // dx = scale (g - mean(g) - xhat mean(g xhat)) of a plane from its masked gradient; in evaluation dx = scale g.
 struct PlaneGradient {
   Real center, mean, slope, scale;
-  PlaneGradient(const Real* x, Affine a, Real center, Real inverse_deviation, double sum, double product, bool training,
+  PlaneGradient(const Stored* x, Affine a, Real center, Real inverse_deviation, double sum, double product, bool training,
                 std::int64_t size)
       : center(center),
         mean(static_cast<Real>(training ? sum / static_cast<double>(size) : 0)),
@@ -118,7 +118,7 @@ struct PlaneGradient {
         x_(x),
         size_(size) {}
   template <class GVector, class GReal>
-  void write(Real* dx, GVector vector_at, GReal real_at) const {
+  void write(Stored* dx, GVector vector_at, GReal real_at) const {
     const Vector centers = broadcast_value(center), means = broadcast_value(mean), slopes = broadcast_value(slope),
                  scales = broadcast_value(scale);
     std::int64_t i = 0;
@@ -128,13 +128,13 @@ struct PlaneGradient {
   }
 
  private:
-  const Real* x_;
+  const Stored* x_;
   std::int64_t size_;
 };
 
-inline void denormalize_channel(const BatchNormBackward<Real>& norm, std::int64_t c, std::int64_t size) {
+inline void denormalize_channel(const BatchNormBackward<Stored>& norm, std::int64_t c, std::int64_t size) {
   const bool own = kind_of(norm.x_kind, c) == Kind::plane;
-  Real* to = own && norm.dx ? norm.dx.data + c * size : nullptr;
+  Stored* to = own && norm.dx ? norm.dx.data + c * size : nullptr;
   const auto out_kind = kind_of(norm.y_kind, c), gradient_kind = kind_of(norm.dy_kind, c);
   const double deviation = static_cast<double>(norm.inverse_deviation[c]);
   // A channel without a plane: xhat is the same number everywhere, 0 in training.
@@ -147,9 +147,9 @@ inline void denormalize_channel(const BatchNormBackward<Real>& norm, std::int64_
     for (std::int64_t i = 0; to && i < size; ++i) to[i] = 0;
     return finish_channel(norm, c, 0, 0, false);
   }
-  const Real* x = own ? norm.x.data + c * size : nullptr;
-  const Real* y = norm.y ? norm.y.data + c * size : nullptr;
-  Real* g = norm.dy.data + c * size;
+  const Stored* x = own ? norm.x.data + c * size : nullptr;
+  const Stored* y = norm.y ? norm.y.data + c * size : nullptr;
+  Stored* g = norm.dy.data + c * size;
   const Affine a = affine(norm.weight[c], norm.bias[c], norm.mean[c], norm.inverse_deviation[c]);
   const Vector scale = broadcast_value(a.scale), shift = broadcast_value(a.shift), none{};
   const Real center = norm.mean[c];
@@ -161,7 +161,7 @@ inline void denormalize_channel(const BatchNormBackward<Real>& norm, std::int64_
     const Vector pre = y ? load(y + i) : load(x + i) * scale + shift;
     return pre > none ? v : none;
   };
-  const auto masked_one = [&](std::int64_t i) {
+  const auto masked_one = [&](std::int64_t i) -> Real {
     if (!relu) return g[i];
     return (y ? y[i] : x[i] * a.scale + a.shift) > 0 ? g[i] : Real(0);
   };

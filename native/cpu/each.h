@@ -17,8 +17,8 @@ inline void each(std::int64_t n, F f) {
 }
 
 // y[i] = f(i), or y[i] += f(i).
-template <class F>
-inline void write_each(Out<Real> y, bool accumulate, F f) {
+template <class T, class F>
+inline void write_each(Out<T> y, bool accumulate, F f) {
   if (accumulate)
     each(y.size, [=](std::int64_t i) { y[i] += f(i); });
   else

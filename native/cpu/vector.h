@@ -6,7 +6,8 @@
 
 namespace easting::EASTING_VARIANT {
 
-using Real = EASTING_REAL;
+using Stored = EASTING_STORED;       // of activations and their gradients
+using Real = Arithmetic<Stored>;  // of everything else
 
 inline constexpr int lanes = 64 / sizeof(Real);  // 64 bytes: one AVX-512 register, two AVX2, four SSE or NEON
 typedef Real Vector __attribute__((vector_size(64), aligned(sizeof(Real)), may_alias));
@@ -20,8 +21,48 @@ inline constexpr int accumulators = 6;
 inline constexpr int accumulators = 3;
 #endif
 
-inline Vector load(const Real* p) { return *reinterpret_cast<const Vector*>(p); }
-inline void store(Real* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
+// The bits of V, a vector of floats, and their halves as bfloat16 stores them.
+template <class V>
+struct Bits {
+  typedef std::uint32_t Words __attribute__((vector_size(sizeof(V))));
+  typedef std::int32_t Integers __attribute__((vector_size(sizeof(V))));
+  typedef std::uint16_t Halves __attribute__((vector_size(sizeof(V) / 2), aligned(2), may_alias));
+};
+
+// V, a vector of Real, from and to memory that holds Real or bfloat16.
+template <class V>
+inline V load_as(const Real* p) {
+  return *reinterpret_cast<const V*>(p);
+}
+template <class V>
+inline V load_as(const bfloat16* p) {
+  typename Bits<V>::Words words;
+  for (std::size_t i = 0; i < sizeof(V) / sizeof(float); ++i) words[i] = p[i].bits;
+  return reinterpret_cast<V>(words << 16);
+}
+template <class V>
+inline void store_as(Real* p, V v) {
+  *reinterpret_cast<V*>(p) = v;
+}
+template <class V>
+inline void store_as(bfloat16* p, V v) {
+  using Words = typename Bits<V>::Words;
+  using Halves = typename Bits<V>::Halves;
+  const Words words = reinterpret_cast<Words>(v), tie = words >> 16 & 1;
+  // All ones for NaN: a sign bit spread, as GCC takes selections of wide vectors apart.
+  const Words nan = reinterpret_cast<Words>(
+      reinterpret_cast<typename Bits<V>::Integers>(0x7f800000 - (words & 0x7fffffff)) >> 31);
+  const Words rounded = (words + ((tie + 0x7fff) & ~nan)) | (nan & 0x400000);
+  *reinterpret_cast<Halves*>(p) = __builtin_convertvector(rounded >> 16, Halves);
+}
+template <class T>
+inline Vector load(const T* p) {
+  return load_as<Vector>(p);
+}
+template <class T>
+inline void store(T* p, Vector v) {
+  store_as(p, v);
+}
 inline Vector broadcast_value(Real x) {
   return x - Vector{};  // minus zero changes no bit, so this is a broadcast and nothing else
 }

@@ -53,6 +53,9 @@ export const configSchema = z.strictObject({
   dropFraction: share.default(0.5).describe("share of each tensor replaced at the first update, falling to 0.005"),
   updateUntil: share.default(0.95).describe("share of the run after which the topology stays"),
 
+  storage: oneOf("f32", "bf16")
+    .default("f32")
+    .describe("of activations and their gradients: f32 or bf16; arithmetic, weights and sums are f32 either way"),
   liveChannels: flag().default(true).describe("compute only channels that matter to the loss; exact either way"),
 
   dyrelu: flag().optional().describe("DyReLU phasing; on for EAST"),

@@ -34,7 +34,7 @@ export interface Recipe {
 /** Builds network, method, optimizer and schedules from a configuration, for runs of `trainImages` images per epoch. */
 export function prepare(input: TrainConfigInput, images: ImageFormat, trainImages: number): Recipe {
   const config = resolveConfig(input);
-  const { epochs, batch, seed, clip, clipNorm, labelSmoothing } = config;
+  const { epochs, batch, seed, clip, clipNorm, labelSmoothing, storage } = config;
   const steps = epochs * Math.ceil(trainImages / batch);
   const phasing = config.dyrelu
     ? new DyReluPhasing({
@@ -79,6 +79,7 @@ export function prepare(input: TrainConfigInput, images: ImageFormat, trainImage
       optimizer,
       learningRate: learningRate(config, steps),
       labelSmoothing,
+      storage,
       clip: { mode: clip, maximum: clipNorm },
       callbacks,
       description,

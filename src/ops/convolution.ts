@@ -81,7 +81,7 @@ const sparseConv = defineOp<[Tensor, Tensor, Tensor | null, Tensor | null], Spar
     const { shape, topology, denseGradient, factor, normalization, needed } = attributes;
     const { gradient, output, needs, into, give, claim } = context;
     if (denseGradient.wanted) {
-      const { tensor, accumulate } = denseGradient.into(topology.shape, x);
+      const { tensor, accumulate } = denseGradient.into(topology.shape, values);
       // biome-ignore format: the kernel's argument order
       x.kernels.dense_conv_backward_weight(x.buffer, ...given(x.channels), ...normArrays(normalization), gradient.buffer, given(gradient.channels)[0],
         needed?.buffer ?? null, shape, factor?.buffer ?? null, tensor.buffer, accumulate);

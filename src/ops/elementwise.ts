@@ -1,5 +1,5 @@
 import { expected } from "../errors.js";
-import { type Channels, defineOp, sizeOf, Tensor } from "../tensor/index.js";
+import { addConverted, type Channels, convert, defineOp, sizeOf, Tensor } from "../tensor/index.js";
 
 export const like = (x: Tensor, shape: readonly number[] = x.shape) =>
   Tensor.empty(shape, { dtype: x.dtype, device: x.device });
@@ -153,6 +153,24 @@ export function sum(x: Tensor): Tensor {
 /** Mean of all elements, shape [1]. */
 export function mean(x: Tensor): Tensor {
   return sumOp([x], 1 / x.size);
+}
+
+const castOp = defineOp<[Tensor], "f32" | "bf16", null>("cast", {
+  forward: ([x], dtype) => ({ output: convert(x, dtype), saved: null }),
+  backward({ gradient, into }) {
+    const { tensor, accumulate } = into(0);
+    addConverted(gradient, tensor, accumulate);
+  },
+});
+
+/**
+ * The same numbers stored as `dtype`: bf16 halves the memory of an activation, rounded to the nearest (ties to even, 8
+ * significant bits), and so is its gradient.
+ */
+export function cast(x: Tensor, dtype: "f32" | "bf16"): Tensor {
+  if (x.dtype === dtype) return x;
+  if (x.dtype !== "f32" && x.dtype !== "bf16") throw expected("cast", "f32 or bf16 numbers", x.dtype);
+  return castOp([x], dtype);
 }
 
 const reshapeOp = defineOp<[Tensor], readonly number[], null>("reshape", {

@@ -1,6 +1,6 @@
 export { type ConvOptions, conv2d, linear, type SparseConv } from "./convolution.js";
 export { type DyReluOptions, dyrelu } from "./dyrelu.js";
-export { add, mean, multiply, relu, reshape, scale, scaleBy, sum } from "./elementwise.js";
+export { add, cast, mean, multiply, relu, reshape, scale, scaleBy, sum } from "./elementwise.js";
 export { countCorrect, crossEntropy } from "./loss.js";
 export { type BatchNormOptions, batchNorm } from "./normalize.js";
 export { globalAveragePool, maxPool } from "./pool.js";

@@ -93,7 +93,7 @@ export function batchNorm(x: Tensor, weight: Tensor, bias: Tensor, options: Batc
     const { relu, residual } = fused ?? { relu: false, residual: null };
     residual?.materialize();
     const moves = training ? !taken : true;
-    const statistics = taken ?? { mean: like(x, [c]), inverseDeviation: like(x, [c]) };
+    const statistics = taken ?? { mean: like(weight, [c]), inverseDeviation: like(weight, [c]) };
     taken = statistics;
     let output: Tensor | null = null;
     const norm = (raw: Tensor): BatchNormForward => {

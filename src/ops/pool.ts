@@ -1,13 +1,13 @@
 import { expected } from "../errors.js";
 import type { ConvShape } from "../native.js";
-import { defineOp, Tensor } from "../tensor/index.js";
+import { arithmetic, defineOp, Tensor } from "../tensor/index.js";
 import { given, like, notEmpty } from "./elementwise.js";
 
 const averagePoolOp = defineOp<[Tensor], null, null>("globalAveragePool", {
   compact: true,
   forward([x]) {
     const [c, , , n] = x.shape;
-    const output = like(x, [c, n]);
+    const output = Tensor.empty([c, n], { dtype: arithmetic(x.dtype), device: x.device });
     x.kernels.average_pool_forward(x.buffer, ...given(x.channels), c, n, output.buffer);
     return { output, saved: null };
   },
@@ -20,7 +20,7 @@ const averagePoolOp = defineOp<[Tensor], null, null>("globalAveragePool", {
   },
 });
 
-/** Mean over the pixels of each channel and image: `[c, h, w, n]` → `[c, n]`. */
+/** Mean over the pixels of each channel and image: `[c, h, w, n]` → `[c, n]`, f32 also of bf16. */
 export function globalAveragePool(x: Tensor): Tensor {
   if (x.shape.length !== 4) throw expected("globalAveragePool", "x [c, h, w, n]", `[${x.shape.join(", ")}]`);
   notEmpty("globalAveragePool", x);

@@ -13,7 +13,10 @@ export { type Key, keyWords, type Purpose, permutation, randomBits, sample, unif
 export { scope } from "./scope.js";
 export { DenseGradient, SparseTensor, Topology } from "./sparse-tensor.js";
 export {
+  addConverted,
+  arithmetic,
   type Channels,
+  convert,
   type Deferred,
   type Dtype,
   emptyChannels,

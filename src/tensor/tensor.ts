@@ -3,11 +3,13 @@ import { type BatchNormForward, type Kernels, native } from "../native.js";
 import type { Device } from "./device.js";
 import { register } from "./scope.js";
 
-export type Dtype = "f32" | "f64" | "i32" | "u8";
+/** Activations may be stored as bf16, the upper half of an f32: arithmetic on them is f32. */
+export type Dtype = "f32" | "bf16" | "f64" | "i32" | "u8";
 export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 
 const dtypes = {
   f32: { code: 0, array: Float32Array },
+  bf16: { code: 4, array: Float32Array }, // as it is read and written
   f64: { code: 1, array: Float64Array },
   i32: { code: 2, array: Int32Array },
   u8: { code: 3, array: Uint8Array },
@@ -139,7 +141,7 @@ export class Tensor {
 
   static full(shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
     const tensor = Tensor.empty(shape, options);
-    if (tensor.dtype === "f32" || tensor.dtype === "f64") tensor.kernels.fill(tensor.buffer, value);
+    if (isReal(tensor.dtype)) tensor.kernels.fill(tensor.buffer, value);
     else tensor.write(new dtypes[tensor.dtype].array(tensor.size).fill(value));
     return tensor;
   }
@@ -172,7 +174,7 @@ export class Tensor {
 
   /** The addon's kernels for this tensor's number type. */
   get kernels(): Kernels {
-    if (this.dtype !== "f32" && this.dtype !== "f64") throw expected("tensor", "f32 or f64 numbers", this.dtype);
+    if (!isReal(this.dtype)) throw expected("tensor", "f32, bf16 or f64 numbers", this.dtype);
     return native[this.dtype];
   }
 
@@ -201,6 +203,11 @@ export class Tensor {
   write(data: ArrayLike<number> | TypedArray): void {
     if (data.length !== this.size) throw expected("write", `${this.size} numbers`, data.length);
     const { array } = dtypes[this.dtype];
+    if (this.dtype === "bf16") {
+      using exact = Tensor.from(data, this.shape);
+      this.kernels.narrow(exact.buffer, this.buffer, false);
+      return;
+    }
     native.upload(this.buffer, data instanceof array ? data : array.from(data as ArrayLike<number>), 0);
   }
 
@@ -215,6 +222,10 @@ export class Tensor {
   dataSync(): TypedArray {
     void this.buffer;
     if (this.channels) return expand(this).dataSync();
+    if (this.dtype === "bf16") {
+      using exact = convert(this, "f32");
+      return exact.dataSync();
+    }
     const result = new dtypes[this.dtype].array(this.size);
     native.download(this.buffer, result, 0);
     return result;
@@ -257,12 +268,33 @@ export function expand(x: Tensor): Tensor {
   return y;
 }
 
+/** A copy in the other of the two number types that a network may mix; to bf16 rounds to the nearest, ties to even. */
+export function convert(x: Tensor, dtype: "f32" | "bf16"): Tensor {
+  const y = Tensor.empty(x.shape, { dtype, device: x.device });
+  addConverted(x, y, false);
+  return y;
+}
+
+/** Writes `x` into `y`, or adds it; one of them is f32, the other bf16. */
+export function addConverted(x: Tensor, y: Tensor, accumulate: boolean): void {
+  if (y.dtype === "bf16") y.kernels.narrow(x.buffer, y.buffer, accumulate);
+  else x.kernels.widen(x.buffer, y.buffer, accumulate);
+}
+
+/** Whether numbers of this type can be computed with. */
+function isReal(dtype: Dtype): dtype is "f32" | "bf16" | "f64" {
+  return dtype === "f32" || dtype === "bf16" || dtype === "f64";
+}
+
+/** The type in which activations of type `dtype` are computed with, and of what is computed from them but no activation. */
+export const arithmetic = (dtype: Dtype): Dtype => (dtype === "bf16" ? "f32" : dtype);
+
 /** Room for the channels of a compact tensor, for a kernel to fill. */
 export function emptyChannels(like: Tensor): Channels {
   const { device, dtype, shape } = like;
   return {
     kind: Tensor.empty([shape[0]], { dtype: "i32", device }),
-    value: Tensor.empty([shape[0]], { dtype, device }),
+    value: Tensor.empty([shape[0]], { dtype: arithmetic(dtype), device }),
   };
 }
 

@@ -22,6 +22,8 @@ export interface FitOptions {
   /** Learning rate before step s + 1, as a function of the s steps taken. */
   readonly learningRate: Schedule;
   readonly labelSmoothing?: number;
+  /** How activations and their gradients are stored in training; f32 by default. Evaluation is always in f32. */
+  readonly storage?: "f32" | "bf16";
   readonly clip?: { readonly mode: ClipMode; readonly maximum: number };
   readonly callbacks?: readonly Callback[];
   /** Stop after this step, as if interrupted. */
@@ -193,7 +195,7 @@ async function trainStep(
   { step, epoch, learningRate }: { step: number; epoch: number; learningRate: number },
 ): Promise<{ loss: number; correct: number; count: number }> {
   const { optimizer, labelSmoothing = 0, clip = { mode: "off", maximum: 1 } } = options;
-  const batch = await loader.train(epoch, (step - 1) % loader.stepsPerEpoch);
+  const batch = await loader.train(epoch, (step - 1) % loader.stepsPerEpoch, options.storage);
   const parameters = context.parameters();
   const results = scope(() => {
     const logits = model.forward(batch.images);

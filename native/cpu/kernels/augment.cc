@@ -28,7 +28,7 @@ struct Draw {
 // Image k's draws depend on the key and on the image's own index, so neither batch order nor batch size changes them.
 // Padding is pixel value 0 (before normalisation) or the reflection that does not repeat the edge.
 void augment(In<std::uint8_t> images, In<std::int32_t> indices, In<Real> mean, In<Real> deviation, ConvShape shape,
-             bool reflect, bool flip, bool random, RandomKey key, Out<Real> y) {
+             bool reflect, bool flip, bool random, RandomKey key, Out<Stored> y) {
   const std::int64_t n = shape.n, image = std::int64_t{shape.c} * shape.h * shape.w;
   const std::int32_t padding = shape.padding, starts = 2 * padding + 1, width = shape.w;
   const std::int64_t count = images.size / image;
@@ -65,7 +65,7 @@ void augment(In<std::uint8_t> images, In<std::int32_t> indices, In<Real> mean, I
       rows[k] = hi < 0 ? nullptr : draws[k].pixels + (channel * shape.h + hi) * width;
     }
     for (std::int32_t wo = 0; wo < width; ++wo) {
-      Real* to = y.data + (task * width + wo) * n;
+      Stored* to = y.data + (task * width + wo) * n;
       for (std::int64_t k = 0; k < n; ++k) {
         const std::int32_t wi = columns[draws[k].columns + wo];
         to[k] = value[rows[k] && wi >= 0 ? rows[k][wi] : 0];

@@ -4,14 +4,14 @@
 
 namespace easting::EASTING_VARIANT {
 
-void batch_norm_forward(In<Real> x, In<int32_t> x_kind, int32_t channels, BatchNormForward<Real> norm) {
+void batch_norm_forward(In<Stored> x, In<int32_t> x_kind, int32_t channels, BatchNormForward<Stored> norm) {
   const std::int64_t size = x.size / channels;
   parallel_for(channels, x.size > parallel_threshold, [&](std::int64_t c) {
     normalize_channel(norm, c, kind_of(x_kind, c), x.data + c * size, size);
   });
 }
 
-void batch_norm_backward(int32_t channels, BatchNormBackward<Real> norm) {
+void batch_norm_backward(int32_t channels, BatchNormBackward<Stored> norm) {
   const std::int64_t size = norm.x.size / channels;
   parallel_for(channels, norm.x.size > parallel_threshold,
                [&](std::int64_t c) { denormalize_channel(norm, c, size); });

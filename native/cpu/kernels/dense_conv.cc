@@ -4,6 +4,7 @@
 #include "../../kernels.h"
 #include "../affine.h"
 #include "../channels.h"
+#include "../each.h"
 #include "../vector.h"
 
 namespace easting::EASTING_VARIANT {
@@ -26,8 +27,11 @@ constexpr bool many_registers = false;
 constexpr int width = EASTING_REGISTER / sizeof(Real);
 typedef Real Register __attribute__((vector_size(EASTING_REGISTER), aligned(sizeof(Real)), may_alias));
 
-inline Register load_register(const Real* p) { return *reinterpret_cast<const Register*>(p); }
-inline void store_register(Real* p, Register v) { *reinterpret_cast<Register*>(p) = v; }
+template <class T>
+inline Register load_register(const T* p) {
+  return load_as<Register>(p);
+}
+inline void store_register(Real* p, Register v) { store_as(p, v); }
 
 inline int smaller(int a, int b) { return a < b ? a : b; }
 inline int larger(int a, int b) { return a > b ? a : b; }
@@ -63,9 +67,9 @@ Axis backward_axis(int in, int out, int kernel, int stride, int padding, int pha
 }
 
 struct Product {
-  const Real* source;
+  const Stored* source;
   const Real* weight;
-  Real* destination;
+  Stored* destination;
   Axis rows, columns;
   int n, source_channels, destination_channels, kernel_width, destination_width;
   std::int64_t source_plane, destination_plane, weight_row, weight_column;  // strides in elements
@@ -137,9 +141,9 @@ void pack_group(const Product& p, const Piece* piece, int pieces, int channel, i
     if (covered < tile_columns) segment[count++] = {-1, tile_columns - covered};
     for (int c = 0; c < channels; ++c) {
       Real* out = to + (std::int64_t{c} * taps + tap) * tile_columns;
-      const Real* plane = p.source + (channel + c) * p.source_plane;
+      const Stored* plane = p.source + (channel + c) * p.source_plane;
       if (count == 1 && segment[0].from >= 0) {
-        const Real* from = plane + segment[0].from;
+        const Stored* from = plane + segment[0].from;
         for (int i = 0; i < tile_columns; i += width) store_register(out + i, load_register(from + i));
         continue;
       }
@@ -179,7 +183,7 @@ void write_tile(const Product& p, const Real* tile, int row, const Piece* piece,
         std::int64_t{p.rows.first + p.rows.step * piece[i].row} * p.destination_width + p.columns.first +
         p.columns.step * piece[i].column;
     for (int r = 0; r < smaller(tile_rows, p.destination_channels - row); ++r) {
-      Real* to = p.destination + (row + r) * p.destination_plane + pixel * p.n + piece[i].image;
+      Stored* to = p.destination + (row + r) * p.destination_plane + pixel * p.n + piece[i].image;
       const Real* from = tile + r * tile_columns;
       if (add)
         for (int j = 0; j < piece[i].length; ++j) to[j] += from[j];
@@ -255,7 +259,7 @@ constexpr int chunk_size = 1024;  // elements per channel of a chunk
 
 // A channel's plane, and how it is read: as it is, or as max(x * scale + shift, 0).
 struct Plane {
-  const Real* data;
+  const Stored* data;
   Affine norm;
   Register operator()(std::int64_t at) const { return load_register(data + at); }
   Register rectified(std::int64_t at) const {
@@ -367,13 +371,13 @@ inline Range inside(int first, int size, int stride, int tap, int padding, int e
 
 }  // namespace
 
-void dense_conv_forward(In<Real> x, In<Real> weight, ConvShape s, Out<Real> y) {
+void dense_conv_forward(In<Stored> x, In<Real> weight, ConvShape s, Out<Stored> y) {
   multiply({x.data, weight.data, y.data, forward_axis(s.out_h(), s.h, s.kh, s.stride, s.padding),
             forward_axis(s.out_w(), s.w, s.kw, s.stride, s.padding), s.n, s.c, s.o, s.kw, s.out_w(), s.in_plane(),
             s.out_plane(), s.c * s.taps(), s.taps(), false});
 }
 
-void dense_conv_backward_data(In<Real> dy, In<Real> weight, ConvShape s, Out<Real> dx, bool accumulate) {
+void dense_conv_backward_data(In<Stored> dy, In<Real> weight, ConvShape s, Out<Stored> dx, bool accumulate) {
   for (int v = 0; v < s.stride; ++v)
     for (int h = 0; h < s.stride; ++h)
       multiply({dy.data, weight.data, dx.data, backward_axis(s.h, s.out_h(), s.kh, s.stride, s.padding, v),
@@ -385,12 +389,12 @@ namespace {
 
 // Σ of dy over the output pixels whose tap lies inside the image, for every tap: what a channel that is 1 everywhere
 // has as its weight gradient.
-void window_sums(const Real* dy, const ConvShape& s, double* sums) {
+void window_sums(const Stored* dy, const ConvShape& s, double* sums) {
   const int out_h = s.out_h(), out_w = s.out_w();
   for (int tap = 0; tap < s.taps(); ++tap) sums[tap] = 0;
   for (int h = 0; h < out_h; ++h)
     for (int w = 0; w < out_w; ++w) {
-      const Real* pixel = dy + (std::int64_t{h} * out_w + w) * s.n;
+      const Stored* pixel = dy + (std::int64_t{h} * out_w + w) * s.n;
       const double sum = blocked_sum(s.n, [&](std::int64_t i) { return load(pixel + i); },
                                      [&](std::int64_t i) { return pixel[i]; });
       for (int tap = 0; tap < s.taps(); ++tap) {
@@ -413,8 +417,8 @@ struct Columns {
 }  // namespace
 
 // Rows of outputs without a gradient, or that are not needed, are 0, and so are columns of inputs that are 0 everywhere.
-void dense_conv_backward_weight(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Real> norm_weight,
-                                In<Real> norm_bias, In<Real> norm_mean, In<Real> norm_deviation, In<Real> dy,
+void dense_conv_backward_weight(In<Stored> x, In<int32_t> x_kind, In<Real> x_value, In<Real> norm_weight,
+                                In<Real> norm_bias, In<Real> norm_mean, In<Real> norm_deviation, In<Stored> dy,
                                 In<int32_t> dy_kind, In<int32_t> needed, ConvShape s, In<Real> factor,
                                 Out<Real> dweight, bool accumulate) {
   const bool lazy = static_cast<bool>(norm_weight);
@@ -438,7 +442,7 @@ void dense_conv_backward_weight(In<Real> x, In<int32_t> x_kind, In<Real> x_value
       column.constant[column.constants++] = i;
     }
   }
-  if (!accumulate && (rows_there < s.o || column.planes < s.c)) fill(dweight, 0);
+  if (!accumulate && (rows_there < s.o || column.planes < s.c)) write_each(dweight, false, [](std::int64_t) { return Real(0); });
   const Real scale = factor ? factor[0] : Real(1);
   if (column.constants > 0)
     parallel_for(rows_there, rows_there * s.out_plane() > parallel_threshold, [&](std::int64_t r) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "../../elementwise.h"
+#include "../each.h"
 #include "../period.h"
 
 // DyReLU-B (Chen et al., "Dynamic ReLU", ECCV 2020). With delta = 2 sigmoid(u) - 1 and the phase beta the coefficients
@@ -66,7 +67,7 @@ void coefficient_rows(const Real* delta, std::int64_t batch, std::int64_t length
 }
 
 template <bool with_relu>
-void forward_row(const Real* x, const Real* row, std::int64_t length, std::int64_t count, Real relu, Real* y) {
+void forward_row(const Stored* x, const Real* row, std::int64_t length, std::int64_t count, Real relu, Stored* y) {
   const Real *a1 = row, *a2 = a1 + length, *b1 = a2 + length, *b2 = b1 + length;
 #pragma GCC ivdep
   for (std::int64_t j = 0; j < count; ++j) {
@@ -78,8 +79,8 @@ void forward_row(const Real* x, const Real* row, std::int64_t length, std::int64
 
 // dx of one row; adds to `part` (da1, da2, db1, db2) what the winners receive.
 template <bool with_relu, bool accumulate>
-void backward_row(const Real* x, const Real* dy, const Real* row, std::int64_t length, std::int64_t count, Real relu,
-                  Real* dx, Real* part) {
+void backward_row(const Stored* x, const Stored* dy, const Real* row, std::int64_t length, std::int64_t count, Real relu,
+                  Stored* dx, Real* part) {
   const Real *a1 = row, *a2 = a1 + length, *b1 = a2 + length, *b2 = b1 + length;
   Real *da1 = part, *da2 = da1 + length, *db1 = da2 + length, *db2 = db1 + length;
 #pragma GCC ivdep
@@ -98,8 +99,8 @@ void backward_row(const Real* x, const Real* dy, const Real* row, std::int64_t l
 
 }  // namespace
 
-void dyrelu_forward(In<Real> x, In<Real> u, std::int32_t channels, std::int32_t batch, double beta, bool blend_outputs,
-                    Out<Real> y) {
+void dyrelu_forward(In<Stored> x, In<Real> u, std::int32_t channels, std::int32_t batch, double beta, bool blend_outputs,
+                    Out<Stored> y) {
   if (beta <= 0) return relu_forward(x, y);
   const Phase phase(beta, blend_outputs);
   const auto kernel = blend_outputs && beta < 1 ? forward_row<true> : forward_row<false>;
@@ -115,11 +116,11 @@ void dyrelu_forward(In<Real> x, In<Real> u, std::int32_t channels, std::int32_t 
   });
 }
 
-void dyrelu_backward(In<Real> x, In<Real> u, In<Real> dy, std::int32_t channels, std::int32_t batch, double beta,
-                     bool blend_outputs, Out<Real> dx, bool accumulate_dx, Out<Real> du) {
+void dyrelu_backward(In<Stored> x, In<Real> u, In<Stored> dy, std::int32_t channels, std::int32_t batch, double beta,
+                     bool blend_outputs, Out<Stored> dx, bool accumulate_dx, Out<Real> du) {
   if (beta <= 0) {
     relu_backward(x, dy, dx, accumulate_dx);
-    return fill(du, 0);
+    return write_each(du, false, [](std::int64_t) { return Real(0); });
   }
   const Phase phase(beta, blend_outputs);
   const bool with_relu = blend_outputs && beta < 1;

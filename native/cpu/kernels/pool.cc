@@ -8,7 +8,7 @@
 
 namespace easting::EASTING_VARIANT {
 
-void average_pool_forward(In<Real> x, In<std::int32_t> x_kind, In<Real> x_value, std::int32_t channels,
+void average_pool_forward(In<Stored> x, In<std::int32_t> x_kind, In<Real> x_value, std::int32_t channels,
                           std::int32_t batch, Out<Real> y) {
   const std::int64_t plane = x.size / channels, length = row_length(batch, plane);
   parallel_for(channels, x.size >= parallel_threshold, [=](std::int64_t channel) {
@@ -26,7 +26,7 @@ void average_pool_forward(In<Real> x, In<std::int32_t> x_kind, In<Real> x_value,
       for (std::int64_t j = 0; j < length; ++j) part[j] = 0;
       for (std::int64_t i = begin; i < stop; i += length) {
         const std::int64_t count = i + length < stop ? length : stop - i;
-        const Real* row = x.data + i;
+        const Stored* row = x.data + i;
 #pragma GCC ivdep
         for (std::int64_t j = 0; j < count; ++j) part[j] += row[j];
       }
@@ -37,7 +37,7 @@ void average_pool_forward(In<Real> x, In<std::int32_t> x_kind, In<Real> x_value,
   });
 }
 
-void average_pool_backward(In<Real> dy, In<std::int32_t> x_kind, std::int32_t channels, std::int32_t batch, Out<Real> dx,
+void average_pool_backward(In<Real> dy, In<std::int32_t> x_kind, std::int32_t channels, std::int32_t batch, Out<Stored> dx,
                            Out<std::int32_t> dx_kind, Out<Real> dx_value, bool accumulate) {
   const std::int64_t plane = dx.size / channels, length = row_length(batch, plane);
   parallel_for(channels, dx.size >= parallel_threshold, [=](std::int64_t channel) {
@@ -59,7 +59,7 @@ void average_pool_backward(In<Real> dy, In<std::int32_t> x_kind, std::int32_t ch
     const std::int64_t end = (channel + 1) * plane;
     for (std::int64_t i = channel * plane; i < end; i += length) {
       const std::int64_t count = i + length < end ? length : end - i;
-      Real* to = dx.data + i;
+      Stored* to = dx.data + i;
       if (add) {
 #pragma GCC ivdep
         for (std::int64_t j = 0; j < count; ++j) to[j] += row[j];
@@ -73,14 +73,14 @@ void average_pool_backward(In<Real> dy, In<std::int32_t> x_kind, std::int32_t ch
 
 // `winner` is the input pixel hi * w + wi that gave each output, the first of equals; a NaN wins, as in PyTorch. A
 // window that lies in the padding altogether gives -infinity and winner -1.
-void max_pool_forward(In<Real> x, ConvShape shape, Out<Real> y, Out<std::int32_t> winner) {
+void max_pool_forward(In<Stored> x, ConvShape shape, Out<Stored> y, Out<std::int32_t> winner) {
   const std::int64_t n = shape.n, out_w = shape.out_w();
   parallel_for(std::int64_t{shape.c} * shape.out_h(), y.size * shape.taps() >= parallel_threshold,
                [=](std::int64_t task) {
     const std::int64_t channel = task / shape.out_h(), ho = task % shape.out_h();
-    const Real* plane = x.data + channel * shape.in_plane();
+    const Stored* plane = x.data + channel * shape.in_plane();
     for (std::int64_t wo = 0; wo < out_w; ++wo) {
-      Real* best = y.data + (task * out_w + wo) * n;
+      Stored* best = y.data + (task * out_w + wo) * n;
       std::int32_t* won = winner.data + (task * out_w + wo) * n;
       for (std::int64_t j = 0; j < n; ++j) best[j] = -static_cast<Real>(INFINITY);
       for (std::int64_t j = 0; j < n; ++j) won[j] = -1;
@@ -89,7 +89,7 @@ void max_pool_forward(In<Real> x, ConvShape shape, Out<Real> y, Out<std::int32_t
         const std::int64_t wi = wo * shape.stride - shape.padding + tap % shape.kw;
         if (hi < 0 || hi >= shape.h || wi < 0 || wi >= shape.w) continue;
         const std::int32_t pixel = static_cast<std::int32_t>(hi * shape.w + wi);
-        const Real* run = plane + pixel * n;
+        const Stored* run = plane + pixel * n;
 #pragma GCC ivdep
         for (std::int64_t j = 0; j < n; ++j) {
           const Real v = run[j];
@@ -102,14 +102,14 @@ void max_pool_forward(In<Real> x, ConvShape shape, Out<Real> y, Out<std::int32_t
   });
 }
 
-void max_pool_backward(In<Real> dy, In<std::int32_t> winner, ConvShape shape, Out<Real> dx, bool accumulate) {
+void max_pool_backward(In<Stored> dy, In<std::int32_t> winner, ConvShape shape, Out<Stored> dx, bool accumulate) {
   const std::int64_t n = shape.n, in_plane = shape.in_plane(), out_plane = shape.out_plane();
   parallel_for(shape.c, dx.size >= parallel_threshold, [=](std::int64_t channel) {
-    Real* plane = dx.data + channel * in_plane;
+    Stored* plane = dx.data + channel * in_plane;
     if (!accumulate)
       for (std::int64_t i = 0; i < in_plane; ++i) plane[i] = 0;
     const std::int32_t* won = winner.data + channel * out_plane;
-    const Real* from = dy.data + channel * out_plane;
+    const Stored* from = dy.data + channel * out_plane;
     for (std::int64_t i = 0; i < out_plane; i += n)
       for (std::int64_t j = 0; j < n; ++j)
         if (won[i + j] >= 0) plane[won[i + j] * n + j] += from[i + j];

@@ -8,7 +8,7 @@ namespace {
 
 // One nonzero as a plane's owner sees it: where the other plane starts, the tap's offset, its weight.
 struct Connection {
-  const Real* plane;
+  const Stored* plane;
   std::int32_t dh, dw;
   Real value;
   std::int32_t id;
@@ -29,11 +29,11 @@ struct Offset {
 // Runs of `count` vectors (template) for each pixel of one output row: sum over connections held in registers.
 template <int count, bool lazy>
 inline void gather_pixel(const Connection* connections, int n, std::int64_t offset_from, const std::int64_t* offsets,
-                         Real* out, bool accumulate, Real start) {
+                         Stored* out, bool accumulate, Real start) {
   Vector sum[count];
   for (int v = 0; v < count; ++v) sum[v] = accumulate ? load(out + v * lanes) : broadcast_value(start);
   for (int k = 0; k < n; ++k) {
-    const Real* p = connections[k].plane + offsets[k] + offset_from;
+    const Stored* p = connections[k].plane + offsets[k] + offset_from;
     const Vector w = broadcast_value(connections[k].value);
     if constexpr (lazy) {
       const Vector scale = broadcast_value(connections[k].norm.scale), shift = broadcast_value(connections[k].norm.shift);
@@ -53,7 +53,7 @@ constexpr int wide = 2;
 
 // out[0, run) = (out or start) + Σ_k value_k * (plane_k + offset_k)[0, run)
 template <bool lazy = false>
-inline void gather_run(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t run, Real* out,
+inline void gather_run(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t run, Stored* out,
                        bool accumulate, Real start = 0) {
   std::int64_t i = 0;
   for (; i + wide * lanes <= run; i += wide * lanes)
@@ -79,7 +79,7 @@ inline void gather_and_dot_registers(const Connection* connections, const std::i
                                      std::int64_t from, const Vector (&active)[count], Vector (&sum)[count],
                                      Vector* dots) {
   for (int k = 0; k < n; ++k) {
-    const Real* p = connections[k].plane + offsets[k] + from;
+    const Stored* p = connections[k].plane + offsets[k] + from;
     const Vector w = broadcast_value(connections[k].value);
     Vector even{}, odd{};
     for (int v = 0; v < count; ++v) {
@@ -94,7 +94,7 @@ inline void gather_and_dot_registers(const Connection* connections, const std::i
 // One block of a run: `out` gathers as above, and the dot product of each connection's run with x goes to its `dots`.
 template <int count>
 inline void gather_and_dot_block(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t from,
-                                 const Real* x, Real* out, bool accumulate, Vector* dots) {
+                                 const Stored* x, Stored* out, bool accumulate, Vector* dots) {
   Vector sum[count], xs[count];
   for (int v = 0; v < count; ++v) {
     sum[v] = out && accumulate ? load(out + v * lanes) : Vector{};
@@ -107,7 +107,7 @@ inline void gather_and_dot_block(const Connection* connections, const std::int64
 
 // out[0, run) (+)= Σ_k value_k * run_k and dots[id_k] += <x, run_k>; `out` or `lane_dots` may be null.
 inline void gather_and_dot(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t run,
-                           const Real* x, Real* out, bool accumulate, Vector* lane_dots, double* dots) {
+                           const Stored* x, Stored* out, bool accumulate, Vector* lane_dots, double* dots) {
   if (!lane_dots) {
     if (out) gather_run(connections, offsets, n, run, out, accumulate);
     return;
@@ -131,14 +131,14 @@ inline void gather_and_dot(const Connection* connections, const std::int64_t* of
 
 }  // namespace
 
-void sparse_conv_forward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Real> norm_weight, In<Real> norm_bias,
+void sparse_conv_forward(In<Stored> x, In<int32_t> x_kind, In<Real> x_value, In<Real> norm_weight, In<Real> norm_bias,
                          In<Real> norm_mean, In<Real> norm_deviation, In<Real> values, In<int32_t> row_start,
-                         In<int32_t> row_entry, ConvShape s, In<int32_t> needed, Out<Real> y, Out<int32_t> y_kind,
-                         BatchNormForward<Real> next) {
+                         In<int32_t> row_entry, ConvShape s, In<int32_t> needed, Out<Stored> y, Out<int32_t> y_kind,
+                         BatchNormForward<Stored> next) {
   const int out_h = s.out_h(), out_w = s.out_w(), n = s.n;
   const std::int64_t taps = s.taps(), in_plane = s.in_plane(), out_plane = s.out_plane();
   parallel_for(s.o, s.o * out_plane > parallel_threshold, [&](std::int64_t o) {
-    Real* plane = y.data + o * out_plane;
+    Stored* plane = y.data + o * out_plane;
     const auto finish = [&](std::int32_t kind) {
       if (y_kind) y_kind[o] = kind;
       if (next) normalize_channel(next, o, kind, plane, out_plane);
@@ -170,7 +170,7 @@ void sparse_conv_forward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Re
     // Between two consecutive columns where no connection enters or leaves the image, a stride-1 row is one run.
     const int left = s.kw - 1 - s.padding > s.padding ? s.kw - 1 - s.padding : s.padding;
     for (int h = 0; h < out_h; ++h) {
-      Real* row = plane + std::int64_t{h} * out_w * n;
+      Stored* row = plane + std::int64_t{h} * out_w * n;
       const auto columns = [&](int w, int width) {
         int m = 0;
         for (int k = 0; k < count; ++k) {
@@ -184,7 +184,7 @@ void sparse_conv_forward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Re
           const int hi = h * s.stride + constants[k].dh, wi = w * s.stride + constants[k].dw;
           if (hi >= 0 && hi < s.h && wi >= 0 && wi < s.w) start += constants[k].value;
         }
-        Real* out = row + std::int64_t{w} * n;
+        Stored* out = row + std::int64_t{w} * n;
         if (norm_weight) gather_run<true>(active, offsets, m, std::int64_t{width} * n, out, false, start);
         else gather_run(active, offsets, m, std::int64_t{width} * n, out, false, start);
       };
@@ -203,7 +203,7 @@ void sparse_conv_forward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Re
 namespace {
 
 // Σ of dy over the output pixels whose tap (dh, dw) lies inside the image.
-double window_sum(const Real* dy, int dh, int dw, const ConvShape& s) {
+double window_sum(const Stored* dy, int dh, int dw, const ConvShape& s) {
   const int out_h = s.out_h(), out_w = s.out_w();
   int from = 0, to = out_w;
   while (from < to && from * s.stride + dw < 0) ++from;
@@ -212,7 +212,7 @@ double window_sum(const Real* dy, int dh, int dw, const ConvShape& s) {
   for (int h = 0; h < out_h; ++h) {
     const int hi = h * s.stride + dh;
     if (hi < 0 || hi >= s.h) continue;
-    const Real* row = dy + (std::int64_t{h} * out_w + from) * s.n;
+    const Stored* row = dy + (std::int64_t{h} * out_w + from) * s.n;
     sum += blocked_sum(std::int64_t{to - from} * s.n, [&](std::int64_t i) { return load(row + i); },
                        [&](std::int64_t i) { return row[i]; });
   }
@@ -227,7 +227,8 @@ namespace {
 // outputs without a gradient are left out; their values' gradient is 0.
 struct Column {
   const ConvShape& s;
-  In<Real> dy, values;
+  In<Stored> dy;
+  In<Real> values;
   In<int32_t> y_kind, column_entry, column_value;
   int first, entries, count = 0;
   Connection *connections, *active;
@@ -235,7 +236,7 @@ struct Column {
   Vector* lane_dots;
   double* dots;  // per entry: the gradient of its value
 
-  Column(const ConvShape& shape, std::int64_t c, In<Real> dy, In<int32_t> y_kind, In<Real> values,
+  Column(const ConvShape& shape, std::int64_t c, In<Stored> dy, In<int32_t> y_kind, In<Real> values,
          In<int32_t> column_start, In<int32_t> column_entry, In<int32_t> column_value)
       : s(shape), dy(dy), values(values), y_kind(y_kind), column_entry(column_entry), column_value(column_value),
         first(column_start[c]), entries(column_start[c + 1] - first) {
@@ -336,7 +337,7 @@ struct NormSums {
 // from x (null `y`): dots with that, masks by it, and sums up.
 template <int count>
 inline void gather_normalized_block(const Connection* connections, const std::int64_t* offsets, int n,
-                                    std::int64_t from, const Real* x, const Real* y, Real* out, bool accumulate,
+                                    std::int64_t from, const Stored* x, const Stored* y, Stored* out, bool accumulate,
                                     Vector* dots, NormSums& sums) {
   Vector sum[count], active[count];
   const Vector scale = broadcast_value(sums.norm.scale), shift = broadcast_value(sums.norm.shift), none{};
@@ -355,7 +356,7 @@ inline void gather_normalized_block(const Connection* connections, const std::in
 }
 
 inline void gather_normalized(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t run,
-                              const Real* x, const Real* y, Real* out, bool accumulate, Vector* lane_dots,
+                              const Stored* x, const Stored* y, Stored* out, bool accumulate, Vector* lane_dots,
                               double* dots, NormSums& sums) {
   std::int64_t i = 0;
   const auto at = [&](std::int64_t j) { return y ? y + j : nullptr; };
@@ -379,11 +380,11 @@ inline void gather_normalized(const Connection* connections, const std::int64_t*
 
 }  // namespace
 
-void sparse_conv_backward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<Real> dy, In<int32_t> y_kind,
+void sparse_conv_backward(In<Stored> x, In<int32_t> x_kind, In<Real> x_value, In<Stored> dy, In<int32_t> y_kind,
                           In<Real> values, In<int32_t> column_start, In<int32_t> column_entry,
-                          In<int32_t> column_value, ConvShape s, Out<Real> dx, Out<int32_t> dx_kind,
+                          In<int32_t> column_value, ConvShape s, Out<Stored> dx, Out<int32_t> dx_kind,
                           Out<Real> dx_value, bool accumulate_dx, Out<Real> dvalues, bool accumulate_dvalues,
-                          BatchNormBackward<Real> previous) {
+                          BatchNormBackward<Stored> previous) {
   const std::int64_t in_plane = s.in_plane();
   parallel_for(s.c, s.c * in_plane > parallel_threshold, [&](std::int64_t c) {
     Column column(s, c, dy, y_kind, values, column_start, column_entry, column_value);
@@ -397,7 +398,7 @@ void sparse_conv_backward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<R
       if (dx) put_constant(dx_kind, dx_value, c, sum, accumulate_dx);
       return finish();
     }
-    Real* to = dx ? dx.data + c * in_plane : nullptr;
+    Stored* to = dx ? dx.data + c * in_plane : nullptr;
     bool accumulate = accumulate_dx;
     if (dx_kind && to) {
       const bool there = accumulate && dx_kind[c] == Kind::plane;
@@ -410,13 +411,13 @@ void sparse_conv_backward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<R
         dx_kind[c] = Kind::plane;
       }
     }
-    const Real* plane = x.data + c * in_plane;
+    const Stored* plane = x.data + c * in_plane;
     if (previous && previous.relu && to && column.count > 0 && kind_of(previous.x_kind, c) == Kind::plane) {
       // One pass gathers, takes the dots, masks and sums; the next finds the plane in cache.
       const Affine norm =
           affine(previous.weight[c], previous.bias[c], previous.mean[c], previous.inverse_deviation[c]);
       const Real center = previous.mean[c], deviation = previous.inverse_deviation[c];
-      const Real* raw = previous.x.data + c * in_plane;
+      const Stored* raw = previous.x.data + c * in_plane;
       NormSums sums{norm, center};
       column.sweep(
           [&](int m, std::int64_t at, std::int64_t run) {
@@ -445,10 +446,10 @@ void sparse_conv_backward(In<Real> x, In<int32_t> x_kind, In<Real> x_value, In<R
 }
 
 // Backward through convolution, ReLU and BatchNorm at once: dx is the gradient of what was normalised.
-void sparse_conv_backward_normalized(In<Real> x, In<int32_t> x_kind, In<Real> norm_weight, In<Real> norm_bias,
-                                     In<Real> norm_mean, In<Real> norm_deviation, bool training, In<Real> dy,
+void sparse_conv_backward_normalized(In<Stored> x, In<int32_t> x_kind, In<Real> norm_weight, In<Real> norm_bias,
+                                     In<Real> norm_mean, In<Real> norm_deviation, bool training, In<Stored> dy,
                                      In<int32_t> y_kind, In<Real> values, In<int32_t> column_start,
-                                     In<int32_t> column_entry, In<int32_t> column_value, ConvShape s, Out<Real> dx,
+                                     In<int32_t> column_entry, In<int32_t> column_value, ConvShape s, Out<Stored> dx,
                                      Out<Real> dnorm_weight, Out<Real> dnorm_bias, bool accumulate_norm,
                                      Out<Real> dvalues, bool accumulate_dvalues) {
   const std::int64_t in_plane = s.in_plane();
@@ -468,8 +469,8 @@ void sparse_conv_backward_normalized(In<Real> x, In<int32_t> x_kind, In<Real> no
       const double sum = column.gather_constant(sums.norm.shift);
       return finish(sum, training ? 0 : -sum * static_cast<double>(norm_mean[c]) * deviation);
     }
-    const Real* plane = x.data + c * in_plane;
-    Real* to = dx.data + c * in_plane;
+    const Stored* plane = x.data + c * in_plane;
+    Stored* to = dx.data + c * in_plane;
     column.sweep(
         [&](int m, std::int64_t at, std::int64_t run) {
           gather_normalized(column.active, column.offsets, m, run, plane + at, nullptr, to + at, false,
