@@ -29,23 +29,14 @@ struct Bits {
   typedef std::uint16_t Halves __attribute__((vector_size(sizeof(V) / 2), aligned(2), may_alias));
 };
 
-// V, a vector of Real, from and to memory that holds Real or bfloat16.
 template <class V>
-inline V load_as(const Real* p) {
-  return *reinterpret_cast<const V*>(p);
-}
-template <class V>
-inline V load_as(const bfloat16* p) {
+inline V widened(const bfloat16* p) {
   typename Bits<V>::Words words;
   for (std::size_t i = 0; i < sizeof(V) / sizeof(float); ++i) words[i] = p[i].bits;
   return reinterpret_cast<V>(words << 16);
 }
 template <class V>
-inline void store_as(Real* p, V v) {
-  *reinterpret_cast<V*>(p) = v;
-}
-template <class V>
-inline void store_as(bfloat16* p, V v) {
+inline void store_rounded(bfloat16* p, V v) {
   using Words = typename Bits<V>::Words;
   using Halves = typename Bits<V>::Halves;
   const Words words = reinterpret_cast<Words>(v), tie = words >> 16 & 1;
@@ -55,14 +46,11 @@ inline void store_as(bfloat16* p, V v) {
   const Words rounded = (words + ((tie + 0x7fff) & ~nan)) | (nan & 0x400000);
   *reinterpret_cast<Halves*>(p) = __builtin_convertvector(rounded >> 16, Halves);
 }
-template <class T>
-inline Vector load(const T* p) {
-  return load_as<Vector>(p);
-}
-template <class T>
-inline void store(T* p, Vector v) {
-  store_as(p, v);
-}
+
+inline Vector load(const Real* p) { return *reinterpret_cast<const Vector*>(p); }
+inline void store(Real* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
+inline Vector load(const bfloat16* p) { return widened<Vector>(p); }
+inline void store(bfloat16* p, Vector v) { store_rounded(p, v); }
 inline Vector broadcast_value(Real x) {
   return x - Vector{};  // minus zero changes no bit, so this is a broadcast and nothing else
 }

@@ -27,11 +27,9 @@ constexpr bool many_registers = false;
 constexpr int width = EASTING_REGISTER / sizeof(Real);
 typedef Real Register __attribute__((vector_size(EASTING_REGISTER), aligned(sizeof(Real)), may_alias));
 
-template <class T>
-inline Register load_register(const T* p) {
-  return load_as<Register>(p);
-}
-inline void store_register(Real* p, Register v) { store_as(p, v); }
+inline Register load_register(const Real* p) { return *reinterpret_cast<const Register*>(p); }
+inline Register load_register(const bfloat16* p) { return widened<Register>(p); }
+inline void store_register(Real* p, Register v) { *reinterpret_cast<Register*>(p) = v; }
 
 inline int smaller(int a, int b) { return a < b ? a : b; }
 inline int larger(int a, int b) { return a > b ? a : b; }
