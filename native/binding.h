@@ -92,7 +92,8 @@ Span span_of(const Napi::Value& value) {
   Buffer& buffer = buffers_of(value.Env()).find(value.As<Napi::Number>().DoubleValue());
   if (buffer.type != type_of<T>)
     throw std::invalid_argument(std::string("kernel: expected a buffer of ") + type_names[static_cast<int>(type_of<T>)] +
-                                ", got " + type_names[static_cast<int>(buffer.type)]);
+                                ", got " + type_names[static_cast<int>(buffer.type)] +
+                                (buffer.type == Type::bf16 ? "; convert it with cast" : ""));
   return {static_cast<T*>(buffer.data), buffer.size};
 }
 

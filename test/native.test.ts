@@ -30,8 +30,8 @@ const typescript: Readonly<Record<string, string>> = {
   int32_t: "number",
   ConvShape: "ConvShape",
   RandomKey: "RandomKey",
-  "BatchNormForward<Real>": "BatchNormForward",
-  "BatchNormBackward<Real>": "BatchNormBackward",
+  "BatchNormForward<Stored>": "BatchNormForward",
+  "BatchNormBackward<Stored>": "BatchNormBackward",
 };
 
 /** The C++ argument list `(In<Real> x, bool relu)`, with each type as TypeScript sees it. */
@@ -57,19 +57,19 @@ describe("kernels", () => {
     expect(declared().get(name)).toEqual(list.map((argument) => ({ name: argument.name, type: argument.type })));
   });
 
-  it("exist in both number types", () => {
-    for (const kernels of [native.f32, native.f64])
+  it("exist in every number type", () => {
+    for (const kernels of [native.f32, native.bf16, native.f64])
       expect(Object.keys(kernels)).toEqual(Object.keys(native.signatures));
   });
 });
 
-const type = { f32: 0, f64: 1, i32: 2, u8: 3 };
-const [f32, f64, i32, u8] = Object.values(type).map((code) => native.alloc(0, code, 64));
+const type = { f32: 0, f64: 1, i32: 2, u8: 3, bf16: 4 };
+const [f32, f64, i32, u8, bf16] = Object.values(type).map((code) => native.alloc(0, code, 64));
 const freed = native.alloc(0, type.f32, 64);
 native.free(freed);
 afterAll(() => {
   native.wait();
-  for (const buffer of [f32, f64, i32, u8]) native.free(buffer);
+  for (const buffer of [f32, f64, i32, u8, bf16]) native.free(buffer);
 });
 
 /** Calls with arguments that the types forbid; every one must give an error with this code, and never a crash. */
@@ -87,11 +87,14 @@ function expectCode(call: () => unknown, code = "EASTING_INVALID"): void {
 const untyped = (kernels: Kernels, name: string) =>
   (kernels as unknown as Record<string, (...a: unknown[]) => void>)[name];
 
-describe.each(["f32", "f64"] as const)("a wrong call of a kernel in %s is an error with a code", (real) => {
-  const r = real === "f32" ? f32 : f64;
+describe.each(["f32", "bf16", "f64"] as const)("a wrong call of a kernel in %s is an error with a code", (real) => {
+  const r = real === "f64" ? f64 : f32;
+  const s = { f32, bf16, f64 }[real];
   const fitting: Readonly<Record<string, unknown>> = {
     "In<Real>": r,
     "Out<Real>": r,
+    "In<Stored>": s,
+    "Out<Stored>": s,
     "In<int32_t>": i32,
     "Out<int32_t>": i32,
     "In<uint8_t>": u8,
@@ -100,13 +103,13 @@ describe.each(["f32", "f64"] as const)("a wrong call of a kernel in %s is an err
     int32_t: 1,
     ConvShape: [1, 1, 1, 1, 1, 1, 1, 1, 0],
     RandomKey: [0, 0, 0, 0],
-    "BatchNormForward<Real>": [r, r, r, r, r, r, 1e-5, 0.1, true, true, r, i32, r, r, i32, r],
+    "BatchNormForward<Stored>": [r, r, r, r, r, r, 1e-5, 0.1, true, true, s, i32, r, s, i32, r],
     // biome-ignore format: the struct's order
-    "BatchNormBackward<Real>": [r, i32, r, i32, r, i32, r, r, r, r, r, true, true, true, i32, i32, r, r, r, r, false],
+    "BatchNormBackward<Stored>": [s, i32, s, i32, s, i32, r, r, r, r, r, true, true, true, i32, i32, r, s, r, r, false],
   };
   const wrong = (cpp: string): unknown[] => {
     if (/^(In|Out)</.test(cpp)) {
-      const others = [f32, f64, i32, u8].filter((buffer) => buffer !== fitting[cpp]);
+      const others = [f32, f64, i32, u8, bf16].filter((buffer) => buffer !== fitting[cpp]);
       return [...others, freed, -1, 1e300, Number.NaN, 12345678, "1", {}, true, Symbol("x"), () => 1];
     }
     if (cpp === "ConvShape" || cpp === "RandomKey") {

@@ -2,6 +2,7 @@ import type { ConvShape } from "../src/native.js";
 import {
   add,
   batchNorm,
+  cast,
   conv2d,
   crossEntropy,
   dyrelu,
@@ -139,6 +140,12 @@ const elementwiseCases: OpCase[] = [
     "reshape",
     "to one row",
     ([x]) => reshape(x, [1, x.size]),
+    ([x]) => x.slice(),
+  ),
+  elementwise(
+    "cast",
+    "to f32, which f32 has already, or to f32 from bf16",
+    ([x]) => (x.dtype === "f64" ? scale(x, 1) : cast(x, "f32")),
     ([x]) => x.slice(),
   ),
   {
@@ -295,7 +302,7 @@ function normalization(training: boolean, follow: { residual: boolean; relu: boo
       return {
         inputs,
         run([x, weight, bias, residual]) {
-          const options = { dtype: x.dtype };
+          const options = { dtype: weight.dtype };
           const y = batchNorm(x, weight, bias, {
             training,
             runningMean: Tensor.from(runningMean, [c], options),

@@ -6,7 +6,7 @@
 
 namespace easting::EASTING_VARIANT {
 
-using Stored = EASTING_STORED;       // of activations and their gradients
+using Stored = EASTING_STORED;    // of activations and their gradients
 using Real = Arithmetic<Stored>;  // of everything else
 
 inline constexpr int lanes = 64 / sizeof(Real);  // 64 bytes: one AVX-512 register, two AVX2, four SSE or NEON
@@ -21,36 +21,31 @@ inline constexpr int accumulators = 6;
 inline constexpr int accumulators = 3;
 #endif
 
-// The bits of V, a vector of floats, and their halves as bfloat16 stores them.
-template <class V>
+// The words of a vector of floats, and their halves as bfloat16 stores them.
+template <std::size_t bytes>
 struct Bits {
-  typedef std::uint32_t Words __attribute__((vector_size(sizeof(V))));
-  typedef std::int32_t Integers __attribute__((vector_size(sizeof(V))));
-  typedef std::uint16_t Halves __attribute__((vector_size(sizeof(V) / 2), aligned(2), may_alias));
+  typedef std::uint32_t Words __attribute__((vector_size(bytes)));
+  typedef std::int32_t Integers __attribute__((vector_size(bytes)));
+  typedef std::uint16_t Halves __attribute__((vector_size(bytes / 2), aligned(2), may_alias));
 };
 
-template <class V>
-inline V widened(const bfloat16* p) {
-  typename Bits<V>::Words words;
-  for (std::size_t i = 0; i < sizeof(V) / sizeof(float); ++i) words[i] = p[i].bits;
-  return reinterpret_cast<V>(words << 16);
-}
-template <class V>
-inline void store_rounded(bfloat16* p, V v) {
-  using Words = typename Bits<V>::Words;
-  using Halves = typename Bits<V>::Halves;
-  const Words words = reinterpret_cast<Words>(v), tie = words >> 16 & 1;
-  // All ones for NaN: a sign bit spread, as GCC takes selections of wide vectors apart.
-  const Words nan = reinterpret_cast<Words>(
-      reinterpret_cast<typename Bits<V>::Integers>(0x7f800000 - (words & 0x7fffffff)) >> 31);
-  const Words rounded = (words + ((tie + 0x7fff) & ~nan)) | (nan & 0x400000);
-  *reinterpret_cast<Halves*>(p) = __builtin_convertvector(rounded >> 16, Halves);
+template <std::size_t bytes>
+inline typename Bits<bytes>::Words widened(const bfloat16* p) {
+  typename Bits<bytes>::Words words;
+  for (std::size_t i = 0; i < bytes / sizeof(float); ++i) words[i] = p[i].bits;
+  return words << 16;
 }
 
 inline Vector load(const Real* p) { return *reinterpret_cast<const Vector*>(p); }
 inline void store(Real* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
-inline Vector load(const bfloat16* p) { return widened<Vector>(p); }
-inline void store(bfloat16* p, Vector v) { store_rounded(p, v); }
+inline Vector load(const bfloat16* p) { return reinterpret_cast<Vector>(widened<sizeof(Vector)>(p)); }
+// For results of arithmetic, whose NaN is quiet: rounding up changes the sign of no other word.
+inline void store(bfloat16* p, Vector v) {
+  using To = Bits<sizeof(Vector)>;
+  const auto words = reinterpret_cast<To::Words>(v), rounded = words + 0x7fff + (words >> 16 & 1);
+  const auto nan = reinterpret_cast<To::Words>(reinterpret_cast<To::Integers>(words ^ rounded) >> 31);
+  *reinterpret_cast<To::Halves*>(p) = __builtin_convertvector((rounded | nan) >> 16, To::Halves);
+}
 inline Vector broadcast_value(Real x) {
   return x - Vector{};  // minus zero changes no bit, so this is a broadcast and nothing else
 }

@@ -9,9 +9,9 @@ import { describe, expect, it } from "vitest";
 import { native } from "../../src/native.js";
 
 // The addon picks its kernels when it is loaded, so each instruction set gets a process of its own, which runs the case
-// table and the convolution and BatchNorm suites: all of them hold f32 to f64.
+// table and the convolution, BatchNorm and bf16 suites, which hold f32 to f64 and bf16 to f32.
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const suites = ["test/ops/cases.test.ts", "test/ops/sparse-conv.test.ts", "test/ops/batch-norm.test.ts"];
+const suites = ["cases", "sparse-conv", "batch-norm", "bfloat16"].map((name) => `test/ops/${name}.test.ts`);
 const widths = ["baseline", "avx2", "avx512"];
 const vitest = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs");
 

@@ -27,6 +27,7 @@ describe("a tensor", () => {
 
   it.each([
     ["f32", Float32Array.of(-1.5, 2)],
+    ["bf16", Float32Array.of(-1.5, 2)],
     ["f64", Float64Array.of(0.1, 1e300)],
     ["i32", Int32Array.of(-7, 2147483647)],
     ["u8", Uint8Array.of(0, 255)],

@@ -28,7 +28,7 @@ constexpr int width = EASTING_REGISTER / sizeof(Real);
 typedef Real Register __attribute__((vector_size(EASTING_REGISTER), aligned(sizeof(Real)), may_alias));
 
 inline Register load_register(const Real* p) { return *reinterpret_cast<const Register*>(p); }
-inline Register load_register(const bfloat16* p) { return widened<Register>(p); }
+inline Register load_register(const bfloat16* p) { return reinterpret_cast<Register>(widened<sizeof(Register)>(p)); }
 inline void store_register(Real* p, Register v) { *reinterpret_cast<Register*>(p) = v; }
 
 inline int smaller(int a, int b) { return a < b ? a : b; }
