@@ -15,7 +15,8 @@ Written by \`npm run docs:ops\` from the sources in \`src/ops\`; do not edit.
 
 An op takes tensors and gives a tensor that remembers how it was made, so that \`backward\` can find the gradients.
 Activations are \`[c, h, w, n]\` (channels, height, width, batch innermost), weights \`[o, i, kh, kw]\` or \`[o, i]\`. The
-floating-point inputs of a call share one number type: f32, or f64 for checks. Inputs that do not fit are an
+floating-point inputs of a call share one number type: f32, or f64 for checks. Activations may also be bf16 (\`cast\`)
+between f32 parameters; ops that take none refuse them. Inputs that do not fit are an
 \`EastingError\` with the code [\`EASTING_INVALID\`](errors.md#easting_invalid).`;
 
 const configuration = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile).config;
