@@ -155,7 +155,7 @@ describe("a wrong call of the addon is an error with a code", () => {
     ["no arguments", []],
     ["a device that is none", [7, 0, 1]],
     ["a negative device", [-1, 0, 1]],
-    ["a type that is none", [0, 4, 1]],
+    ["a type that is none", [0, 5, 1]],
     ["a negative type", [0, -1, 1]],
     ["a negative size", [0, 0, -1]],
     ["a fractional size", [0, 0, 1.5]],
