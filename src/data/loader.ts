@@ -10,7 +10,7 @@ export interface Batch {
   readonly count: number;
 }
 
-/** Of a batch's images: bf16 tells all 256 values of a byte apart, within 1/512 of the brightest. */
+/** Of a batch's normalised images: bf16 rounds each number by at most 1/256 of itself. */
 export type ImageType = "f32" | "bf16";
 
 export type Split = "train" | "validation" | "test";
