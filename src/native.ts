@@ -37,6 +37,8 @@ export interface Kernels {
   dense_conv_backward_data(dy: Buffer, weight: Buffer, shape: ConvShape, dx: Buffer, accumulate: boolean): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   dense_conv_backward_weight(x: Buffer, dy: Buffer, shape: ConvShape, factor: Buffer, dweight: Buffer, accumulate: boolean): void;
+  dct_conv_forward(x: Buffer, shape: ConvShape, y: Buffer): void;
+  dct_conv_backward(dy: Buffer, shape: ConvShape, dx: Buffer, accumulate: boolean): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   batch_norm_forward(x: Buffer, x_kind: Buffer, residual: Buffer, residual_kind: Buffer, residual_value: Buffer, weight: Buffer, bias: Buffer, channels: number, epsilon: number, relu: boolean, mean: Buffer, inverse_deviation: Buffer, running_mean: Buffer, running_variance: Buffer, momentum: number, y: Buffer, y_kind: Buffer, y_value: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def

@@ -1,7 +1,7 @@
 import type { ImageDataset } from "../data/index.js";
 import { expected } from "../errors.js";
-import { buildModel, ResNet } from "../models/index.js";
-import { Initializer, type Module } from "../nn/index.js";
+import { buildModel, type LayerFactory, ResNet } from "../models/index.js";
+import { DctConv2d, DctLinear, Initializer, type Module } from "../nn/index.js";
 import { Adam, type Schedule, SGD } from "../optim/index.js";
 import { constant, cosine, stepDecay } from "../optim/schedule.js";
 import {
@@ -59,9 +59,18 @@ export function prepare(input: TrainConfigInput, images: ImageFormat, trainImage
     channels: images.shape[0],
     init: new Initializer(seed),
     ...(phasing && { activation: phasing.activation }),
+    ...(config.method.startsWith("dctps") && { layers: cosineLayers }),
   });
   if (config.shareRatio > 0) {
     if (!(model instanceof ResNet)) throw expected("weight sharing", "a residual network", config.model);
+    if (config.method.startsWith("dctps"))
+      throw expected(
+        "weight sharing",
+        "a method other than DCTpS",
+        config.method,
+        "use --share-ratio 0",
+        "EASTING_CONFIG",
+      );
     shareWeights(model, { ratio: config.shareRatio, seed });
   }
   const total = fullSize(model);
@@ -95,6 +104,12 @@ export function prepare(input: TrainConfigInput, images: ImageFormat, trainImage
     },
   };
 }
+
+/** DCTpS: every convolution and the classifier, which has a bias there. */
+const cosineLayers: LayerFactory = {
+  convolution: (inputs, outputs, options) => new DctConv2d(inputs, outputs, options),
+  linear: (inputs, outputs) => new DctLinear(inputs, outputs),
+};
 
 function learningRate({ learningRate: initial, schedule }: TrainConfig, steps: number): Schedule {
   if (schedule === "constant") return constant(initial);
