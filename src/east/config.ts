@@ -60,8 +60,8 @@ export const configSchema = z.strictObject({
     .describe("steps between topology updates; as many updates as the published runs, but at least 100 steps apart"),
   dropFraction: share
     .optional()
-    .describe("share of each tensor replaced at the first update; 0.5 for SET, RigL and EAST"),
-  updateUntil: share.optional().describe("share of the run after which the topology stays; 0.95 for most methods"),
+    .describe("share of each tensor replaced at the first update; by the method, 0.5 for SET, RigL and EAST"),
+  updateUntil: share.optional().describe("share of the run after which the topology stays; by the method, mostly 0.95"),
   growth: oneOf("gradient", "random", "bernoulli", "gse")
     .optional()
     .describe("which weights come in an exchange: gradient, random, bernoulli or gse; by the method"),
@@ -95,24 +95,39 @@ export type TrainConfigInput = z.input<typeof configSchema>;
 type Parsed = z.output<typeof configSchema>;
 /** A configuration with its defaults filled in; the intervals that stay open follow from the length of the run. */
 export type TrainConfig = Parsed & Required<Pick<Parsed, Decided>>;
-type Decided = "optimizer" | "learningRate" | "schedule" | "weightDecay" | "clip" | "dyrelu" | "shareRatio" | "cycles";
+/** Settings whose default depends on the method. */
+type Decided =
+  | "optimizer"
+  | "learningRate"
+  | "schedule"
+  | "weightDecay"
+  | "clip"
+  | "dropFraction"
+  | "updateUntil"
+  | "dyrelu"
+  | "shareRatio"
+  | "cycles";
+
+/** Share replaced at the first update, and share of the run with updates, where they are not 0.5 and 0.95. */
+const exchanges: Readonly<Record<string, readonly [number, number]>> = {
+  "rigl-original": [0.3, 0.75],
+  "dctps+rigl": [0.3, 0.75],
+  "dctps+rigl+east": [0.3, 0.75],
+  mest: [0.2, 0.95],
+  dsr: [0.005, 0.95],
+};
 
 /** What a method decides unless the user does. */
 function presets(method: string): Required<Pick<Parsed, Decided>> {
   const east = method.endsWith("east");
-  const common = { dyrelu: east, cycles: east ? 2 : 0 } as const;
-  if (method.startsWith("dctps"))
-    return {
-      optimizer: "adam",
-      learningRate: 1e-3,
-      schedule: "constant",
-      weightDecay: 5e-4,
-      clip: "off",
-      shareRatio: 0,
-      ...common,
-    };
-  const [clip, shareRatio] = east ? (["active", 2] as const) : (["off", 0] as const);
-  return { optimizer: "sgd", learningRate: 0.1, schedule: "step", weightDecay: 1e-4, clip, shareRatio, ...common };
+  const [dropFraction, updateUntil] = exchanges[method] ?? [0.5, 0.95];
+  const common = { dropFraction, updateUntil, dyrelu: east, cycles: east ? 2 : 0 };
+  if (method.startsWith("dctps")) {
+    const trained = { optimizer: "adam", learningRate: 1e-3, schedule: "constant", weightDecay: 5e-4 } as const;
+    return { ...common, ...trained, clip: "off", shareRatio: 0 };
+  }
+  const trained = { optimizer: "sgd", learningRate: 0.1, schedule: "step", weightDecay: 1e-4 } as const;
+  return { ...common, ...trained, clip: east ? "active" : "off", shareRatio: east ? 2 : 0 };
 }
 
 /** Checks a configuration and fills in its defaults; the first fault is one sentence. */

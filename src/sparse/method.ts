@@ -91,7 +91,9 @@ export interface MethodOptions {
 }
 
 /** Exact counts by `distribution`, positions at random. */
-export function randomTopology(distribution: Distribution): Initialize {
+export function randomTopology(
+  distribution: Distribution,
+): (layers: readonly LayerShape[], density: number, seed: number) => Topology[] {
   return (layers, density, seed) =>
     distribution(layers, density).map((nnz, stream) => {
       const { shape } = layers[stream];
