@@ -86,6 +86,8 @@ export interface Kernels {
   dense_conv_backward_data(dy: Buffer, weight: Buffer, shape: ConvShape, dx: Buffer, accumulate: boolean): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   dense_conv_backward_weight(x: Buffer, x_kind: Buffer, x_value: Buffer, norm_weight: Buffer, norm_bias: Buffer, norm_mean: Buffer, norm_deviation: Buffer, dy: Buffer, dy_kind: Buffer, needed: Buffer, shape: ConvShape, factor: Buffer, dweight: Buffer, accumulate: boolean): void;
+  dct_conv_forward(x: Buffer, shape: ConvShape, y: Buffer): void;
+  dct_conv_backward(dy: Buffer, shape: ConvShape, dx: Buffer, accumulate: boolean): void;
   batch_norm_forward(x: Buffer, x_kind: Buffer, channels: number, norm: BatchNormForward): void;
   batch_norm_backward(channels: number, norm: BatchNormBackward): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
@@ -110,7 +112,7 @@ export interface Kernels {
   sgd_step(weight: Buffer, gradient: Buffer, velocity: Buffer, gradient_scale: Buffer, learning_rate: number, momentum: number, weight_decay: number, nesterov: boolean): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   adam_step(weight: Buffer, gradient: Buffer, first: Buffer, second: Buffer, gradient_scale: Buffer, learning_rate: number, beta1: number, beta2: number, epsilon: number, weight_decay: number, step: number): void;
-  top_k(scores: Buffer, excluded: Buffer, key: RandomKey, positions: Buffer): void;
+  top_k(scores: Buffer, identity: Buffer, excluded: Buffer, key: RandomKey, positions: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   augment(images: Buffer, indices: Buffer, mean: Buffer, deviation: Buffer, shape: ConvShape, reflect: boolean, flip: boolean, random: boolean, key: RandomKey, y: Buffer): void;
 }

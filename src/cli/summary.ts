@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { type ImageFormat, openNetwork, prepare, type Recipe, resolveConfig } from "../east/index.js";
 import { type LayerSummary, type NetworkSummary, summarize } from "../sparse/index.js";
-import { resolveCheckpoint } from "../train/index.js";
+import { resolveCheckpoint, type TrainContext } from "../train/index.js";
 import { usageError, warn } from "./failure.js";
 import { bytes, count, facts, millions, percent, table } from "./format.js";
 import { addSettings, givenSettings, wholeNumber } from "./settings.js";
@@ -91,8 +91,19 @@ async function built(command: Command, { imageSize, classes, channels = 3 }: Fla
   const recipe = prepare(config, images, 1);
   const { model, callbacks } = recipe;
   const { optimizer } = recipe.fit;
-  const context = { model, optimizer, parameters: () => model.parameters(), steps: 1, stepsPerEpoch: 1, emit() {} };
-  for (const callback of callbacks) await callback.onStart?.({ ...context, imageShape: images.shape });
+  const context: TrainContext = {
+    model,
+    optimizer,
+    parameters: () => model.parameters(),
+    steps: 1,
+    stepsPerEpoch: 1,
+    imageShape: images.shape,
+    loader: null,
+    resuming: false,
+    learningRate: 0,
+    emit() {},
+  };
+  for (const callback of callbacks) await callback.onStart?.(context);
   return { recipe, images, from: {} };
 }
 

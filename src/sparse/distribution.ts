@@ -77,15 +77,15 @@ function saturatingShares(
   return shares;
 }
 
-/** Largest remainder: whole counts nearest to `shares` that sum to `total`, each within [1, size]; ties go to the earlier tensor. */
-function roundToTotal(shares: readonly number[], sizes: readonly number[], total: number): number[] {
-  const counts = shares.map((share, l) => Math.min(Math.max(Math.floor(share), 1), sizes[l]));
+/** Largest remainder: whole counts nearest to `shares` that sum to `total`, each within [least, size]; ties go to the earlier tensor. */
+export function roundToTotal(shares: readonly number[], sizes: readonly number[], total: number, least = 1): number[] {
+  const counts = shares.map((share, l) => Math.min(Math.max(Math.floor(share), least), sizes[l]));
   let missing = total - sum(counts);
   for (; missing > 0; missing--) {
     counts[largest(counts, (l) => (counts[l] < sizes[l] ? shares[l] - counts[l] : -Infinity))]++;
   }
   for (; missing < 0; missing++) {
-    counts[largest(counts, (l) => (counts[l] > 1 ? counts[l] - shares[l] : -Infinity))]--;
+    counts[largest(counts, (l) => (counts[l] > least ? counts[l] - shares[l] : -Infinity))]--;
   }
   return counts;
 }

@@ -2,7 +2,7 @@ import { expected } from "../errors.js";
 import { native } from "../native.js";
 
 /** What random numbers are drawn for: part of their key, so that purposes never share a sequence. */
-const purposes = ["weight", "topology", "tie", "shuffle", "augment", "grow", "scale", "test"] as const;
+const purposes = ["weight", "topology", "tie", "shuffle", "augment", "grow", "scale", "test", "candidate"] as const;
 export type Purpose = (typeof purposes)[number];
 
 /**

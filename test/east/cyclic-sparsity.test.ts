@@ -104,10 +104,10 @@ describe("one cycle of eight weights, from 2 to 6 and back in 8 steps", () => {
     // RigL at step 10 drops ⌈0.2525 · 2⌉ = 1, the -0.3, and grows index 0.
     expect(seen.get(10)).toEqual({ at: [0, 1], values: [0, 0.5], velocity: [0, 1] });
     expect(events).toEqual([
-      { type: "topology", step: 3, density: 0.5, nnz: 4, dropped: 0, grown: 2 },
-      { type: "topology", step: 6, density: 0.625, nnz: 5, dropped: 0, grown: 1 },
-      { type: "topology", step: 8, density: 0.25, nnz: 2, dropped: 3, grown: 0 },
-      { type: "topology", step: 10, density: 0.25, nnz: 2, dropped: 1, grown: 1 },
+      { type: "topology", step: 3, density: 0.5, nnz: 4, dropped: 0, grown: 2, explored: 4 / 8 },
+      { type: "topology", step: 6, density: 0.625, nnz: 5, dropped: 0, grown: 1, explored: 5 / 8 },
+      { type: "topology", step: 8, density: 0.25, nnz: 2, dropped: 3, grown: 0, explored: 5 / 8 },
+      { type: "topology", step: 10, density: 0.25, nnz: 2, dropped: 1, grown: 1, explored: 5 / 8 },
     ]);
     expect([7, 8].map((step) => training.final(step))).toEqual([false, true]);
     model.dispose();
