@@ -29,9 +29,9 @@ export class SparseTraining implements Callback {
   #liveness: Liveness | null = null;
   /** Which topology and form that was worked out for. */
   #planned: readonly unknown[] = [];
-  /** Whether events and live channels follow it already. */
+  /** Whether the run's events tell of it already, and what they told was dead. */
   #told = false;
-  #dead: ReadonlySet<string> = new Set();
+  #dead: readonly string[] = [];
 
   constructor(
     private readonly method: SparseMethod,
@@ -67,11 +67,9 @@ export class SparseTraining implements Callback {
     this.#rule?.onStepStart?.(this.#ruleContext(context), step);
     if (!parameters.some(({ sparse }) => sparse)) return;
     const liveness = this.#current(context);
-    if (!this.#told) {
-      this.#tell(liveness, context, step);
-      if (this.options.liveChannels !== false) this.#live.update(liveness);
-      this.#told = true;
-    }
+    if (this.options.liveChannels !== false) this.#live.follow(liveness);
+    if (!this.#told) this.#tell(liveness, context, step);
+    this.#told = true;
     this.#live.apply({ growing: parameters.some(({ denseGradient }) => denseGradient.wanted) });
   }
 
@@ -81,8 +79,8 @@ export class SparseTraining implements Callback {
     const same =
       present.length === this.#planned.length && present.every((topology, i) => topology === this.#planned[i]);
     if (this.#liveness && same) return this.#liveness;
+    if (this.#liveness) this.#told = false;
     this.#planned = present;
-    this.#told = false;
     this.#liveness = livenessOf(model, imageShape);
     return this.#liveness;
   }
@@ -94,8 +92,8 @@ export class SparseTraining implements Callback {
       return layer ? [{ name, ...layer }] : [];
     });
     emit({ type: "liveness", step, liveWeights, liveLogits, layers: perLayer });
-    const dead = new Set(perLayer.flatMap(({ name, live }) => (live === 0 ? [name] : [])));
-    const fresh = [...dead].filter((name) => !this.#dead.has(name));
+    const dead = perLayer.flatMap(({ name, live }) => (live === 0 ? [name] : []));
+    const fresh = dead.filter((name) => !this.#dead.includes(name));
     this.#dead = dead;
     if (fresh.length === 0) return;
     const message =
@@ -140,6 +138,7 @@ export class SparseTraining implements Callback {
       from.dispose();
     }
     this.#live.dispose(); // planned for the topology before
+    this.#told = false;
     const parameters = prunable(context.parameters());
     this.#explored.add(parameters);
     const dropped = changed.reduce((total, layer) => total + layer.dropped, 0);
@@ -184,16 +183,18 @@ export class SparseTraining implements Callback {
     const rule = this.#rule?.state?.();
     const own = [...(rule?.sections ?? [])].map(([name, data]) => [`rule/${name}`, data] as const);
     return {
-      ...(rule?.header && { header: rule.header }),
+      header: { rule: { ...rule?.header }, told: this.#told, dead: this.#dead },
       sections: new Map([...this.#explored.state(), ...own]),
     };
   }
 
   load(_: unknown, header: JsonObject, sections: ReadonlyMap<string, SectionData>): void {
     this.#explored.load(sections);
+    this.#told = header.told === true;
+    this.#dead = (header.dead ?? []) as readonly string[];
     const own = [...sections].filter(([name]) => name.startsWith("rule/"));
     const data = new Map(own.map(([name, section]) => [name.slice("rule/".length), section]));
-    this.#rule?.load?.(header as Record<string, number>, data);
+    this.#rule?.load?.((header.rule ?? {}) as Record<string, number>, data);
   }
 }
 
