@@ -23,9 +23,19 @@ const groups: readonly (readonly [string, readonly Key[]])[] = [
   ["Training:", ["model", "method", "sparsity", "epochs", "batch", "seed"]],
   [
     "Optimizer:",
-    ["optimizer", "learningRate", "momentum", "nesterov", "weightDecay", "labelSmoothing", "clip", "clipNorm"],
+    [
+      "optimizer",
+      "learningRate",
+      "schedule",
+      "momentum",
+      "nesterov",
+      "weightDecay",
+      "labelSmoothing",
+      "clip",
+      "clipNorm",
+    ],
   ],
-  ["Topology updates:", ["updateEvery", "dropFraction", "updateUntil"]],
+  ["Topology:", ["distribution", "ensureLive", "updateEvery", "dropFraction", "updateUntil", "growth"]],
 ];
 const groupOf = (key: Key) => groups.find(([, keys]) => keys.includes(key))?.[0] ?? "EAST:";
 

@@ -55,6 +55,9 @@ export const configSchema = z.strictObject({
     .describe("gradients whose norm is clipped: off, active (existing weights) or dense; active for EAST, else off"),
   clipNorm: positive().default(1).describe("global L2 norm that gradients are clipped to"),
 
+  distribution: oneOf("erk", "er", "uniform", "epl", "epf")
+    .optional()
+    .describe("weights per tensor of a random topology: erk, er, uniform, epl or epf; uniform for MEST, else erk"),
   updateEvery: whole(1)
     .optional()
     .describe("steps between topology updates; as many updates as the published runs, but at least 100 steps apart"),

@@ -19,13 +19,13 @@ const CHANNEL_FLOOR = 0.5;
  * good, by a cubic schedule. Afterwards each tensor exchanges weights as RigL does, outside of deleted channels.
  */
 export function chase(options: MethodOptions): SparseMethod {
-  const { density, steps, dropFraction = 0.5 } = options;
+  const { density, steps, dropFraction = 0.5, distribution = erdosRenyiKernel } = options;
   const interval = options.interval ?? scaledInterval(steps, { updates: 62, longest: 1000 });
   const settled = Math.max(1, Math.round((130 / 160) * steps));
   return {
     name: "chase",
-    distribution: erdosRenyiKernel,
-    initialize: randomTopology(erdosRenyiKernel),
+    distribution,
+    initialize: randomTopology(distribution),
     plan: () => null,
     rule: () =>
       new ChannelRule({
