@@ -52,7 +52,8 @@ function flagsOf(key: Key): Option[] {
   const flag = `--${kebab(key)}`;
   if (type === "boolean") {
     const off = new Option(flag.replace("--", "--no-"), `without ${description.split(";")[0]}`);
-    return preset === true ? [off] : [new Option(flag, description), off];
+    const on = new Option(flag, description);
+    return preset === true ? [off] : preset === false ? [on] : [on, off];
   }
   const choices = described[key].enum ?? names[key];
   const value = choices ? "name" : type === "integer" ? "count" : "number";

@@ -18,7 +18,7 @@ export function addSummary(program: Command): void {
     .command("summary")
     .description("list a network's layers with weights, MACs and bytes, of a run or before one")
     .argument("[run|checkpoint]", "run folder or checkpoint file; without it a fresh network is built");
-  addSettings(command, ["model", "method", "sparsity", "seed", "dyrelu", "shareRatio"]);
+  addSettings(command, ["model", "method", "sparsity", "seed", "distribution", "ensureLive", "dyrelu", "shareRatio"]);
   command
     .option(
       "--image-size <pixels>",

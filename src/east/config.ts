@@ -68,9 +68,7 @@ export const configSchema = z.strictObject({
   growth: oneOf("gradient", "random", "bernoulli", "gse")
     .optional()
     .describe("which weights come in an exchange: gradient, random, bernoulli or gse; by the method"),
-  ensureLive: flag()
-    .default(false)
-    .describe("draw the first topology so that every weight lies on a path from image to logit"),
+  ensureLive: flag().default(false).describe("a first topology whose every weight lies on a path from image to logit"),
 
   liveChannels: flag().default(true).describe("compute only channels that matter to the loss; exact either way"),
 

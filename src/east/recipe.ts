@@ -5,6 +5,7 @@ import { DctConv2d, DctLinear, Initializer, type Module } from "../nn/index.js";
 import { Adam, type Schedule, SGD } from "../optim/index.js";
 import { constant, cosine, stepDecay } from "../optim/schedule.js";
 import {
+  distributions,
   ensureLive,
   growingBy,
   type MethodName,

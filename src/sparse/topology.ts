@@ -42,7 +42,9 @@ export async function changeTopology(parameters: readonly Parameter[], options: 
     const left = Math.min(parameter.nnz, counts[stream]);
     if (!parameter.sparse && (change.dropFraction > 0 || counts[stream] > left))
       throw expected("topology", "sparse parameters", `${parameter.name}, which is dense`);
-    const keep = left - replaced(change.dropFraction * left);
+    // No more may leave than there are places to grow at.
+    const room = change.grow === "gse" ? (options.candidates?.get(parameter)?.positions.length ?? 0) : Infinity;
+    const keep = Math.max(left - replaced(change.dropFraction * left), Math.min(left, counts[stream] - room));
     return topK(parameter.leaf, null, keep, { seed, purpose: "tie", stream: 2 * stream, step });
   });
   await synchronize();
