@@ -29,7 +29,7 @@ describe("a first topology that is live", () => {
     ["resnet34", "set", 99.9, 21_265],
     ["resnet20", "mest", 99, 2708],
   ] as const)(
-    "of %s by %s at %d %%: all %d weights lie on a path from image to logit",
+    "of %s by %s at %d percent: all %d weights lie on a path from image to logit",
     async (model, method, sparsity, nnz) => {
       const found = await drawn({ model, method, sparsity });
       expect(found.nnz).toBe(nnz);
