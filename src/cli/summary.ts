@@ -18,7 +18,7 @@ export function addSummary(program: Command): void {
     .command("summary")
     .description("list a network's layers with weights, MACs and bytes, of a run or before one")
     .argument("[run|checkpoint]", "run folder or checkpoint file; without it a fresh network is built");
-  addSettings(command, ["model", "method", "sparsity", "seed", "dyrelu", "shareRatio"]);
+  addSettings(command, ["model", "method", "sparsity", "seed", "distribution", "ensureLive", "dyrelu", "shareRatio"]);
   command
     .option(
       "--image-size <pixels>",
@@ -140,6 +140,7 @@ function print({ config }: Recipe, { shape, classes }: ImageFormat, summary: Net
       "DyReLU",
       `${count(dyreluParameters)} parameters, ${millions(summary.dyreluMacs)} MACs, gone after training`,
     ]);
+  if (summary.transformMacs > 0) totals.push(["cosine transforms", `${millions(summary.transformMacs)} MACs besides`]);
   if (summary.otherParameters > 0) totals.push(["scales, biases", `${count(summary.otherParameters)} parameters`]);
   totals.push(["MACs per image", `${millions(summary.macs)} of ${millions(summary.denseMacs)}`]);
   totals.push(["bytes of weights", `${bytes(summary.bytes)} of ${bytes(summary.denseBytes)}`]);

@@ -55,6 +55,9 @@ export const configSchema = z.strictObject({
     .describe("gradients whose norm is clipped: off, active (existing weights) or dense; active for EAST, else off"),
   clipNorm: positive().default(1).describe("global L2 norm that gradients are clipped to"),
 
+  distribution: oneOf("erk", "er", "uniform", "epl", "epf")
+    .optional()
+    .describe("weights per tensor of a random topology: erk, er, uniform, epl or epf; uniform for MEST, else erk"),
   updateEvery: whole(1)
     .optional()
     .describe("steps between topology updates; as many updates as the published runs, but at least 100 steps apart"),
@@ -65,9 +68,7 @@ export const configSchema = z.strictObject({
   growth: oneOf("gradient", "random", "bernoulli", "gse")
     .optional()
     .describe("which weights come in an exchange: gradient, random, bernoulli or gse; by the method"),
-  ensureLive: flag()
-    .default(false)
-    .describe("draw the first topology so that every weight lies on a path from image to logit"),
+  ensureLive: flag().default(false).describe("a first topology whose every weight lies on a path from image to logit"),
 
   liveChannels: flag().default(true).describe("compute only channels that matter to the loss; exact either way"),
 

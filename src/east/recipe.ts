@@ -5,6 +5,7 @@ import { DctConv2d, DctLinear, Initializer, type Module } from "../nn/index.js";
 import { Adam, type Schedule, SGD } from "../optim/index.js";
 import { constant, cosine, stepDecay } from "../optim/schedule.js";
 import {
+  distributions,
   ensureLive,
   growingBy,
   type MethodName,
@@ -125,20 +126,31 @@ function learningRate({ learningRate: initial, schedule }: TrainConfig, steps: n
 function sparseMethod(config: TrainConfig, density: number, steps: number): SparseMethod {
   const { method, growth, updateEvery: interval, dropFraction, updateUntil: until, weightDecay } = config;
   const name = (method.startsWith("dctps") ? "rigl-original" : method === "east" ? "rigl" : method) as MethodName;
-  const plain = methods[name]({ density, steps, interval, dropFraction, until, weightDecay });
-  const live = config.ensureLive ? ensureLive(plain) : plain;
-  const inner = growth ? growingBy(live, growth) : live;
-  if (config.cycles === 0) return inner;
-  return cyclicSparsity(inner, {
-    density,
-    steps,
-    cycles: config.cycles,
-    length: config.cycleLength,
-    multiplier: config.cycleMultiplier,
-    peak: config.cyclePeak,
-    pattern: config.cyclePattern,
-    ...(config.cycleUpdateEvery && { interval: config.cycleUpdateEvery }),
-  });
+  const distribution = config.distribution && distributions[config.distribution];
+  const plain = methods[name]({ density, steps, distribution, interval, dropFraction, until, weightDecay });
+  if (distribution && plain.distribution !== distribution)
+    throw expected(
+      "distribution",
+      "a method that begins at random",
+      method,
+      "leave --distribution out",
+      "EASTING_CONFIG",
+    );
+  const inner = growth ? growingBy(plain, growth) : plain;
+  const cyclic =
+    config.cycles === 0
+      ? inner
+      : cyclicSparsity(inner, {
+          density,
+          steps,
+          cycles: config.cycles,
+          length: config.cycleLength,
+          multiplier: config.cycleMultiplier,
+          peak: config.cyclePeak,
+          pattern: config.cyclePattern,
+          ...(config.cycleUpdateEvery && { interval: config.cycleUpdateEvery }),
+        });
+  return config.ensureLive ? ensureLive(cyclic) : cyclic;
 }
 
 export const imageFormat = ({ classes, shape, mean, std }: ImageDataset): ImageFormat => ({

@@ -23,6 +23,23 @@ export const erdosRenyi: Distribution = (layers, density) => distribute(layers, 
 /** The same density in every tensor. */
 export const uniformDistribution: Distribution = (layers, density) => distribute(layers, density, () => 1);
 
+/** The same number of weights in every tensor (EPL of "dense for the price of sparse", Price and Tanner, 2021). */
+export const equalPerLayer: Distribution = (layers, density) =>
+  distribute(layers, density, (shape) => 1 / product(shape));
+
+/** Numbers of weights in proportion to the output channels (EPF, the same source). */
+export const equalPerFilter: Distribution = (layers, density) =>
+  distribute(layers, density, (shape) => shape[0] / product(shape));
+
+/** Distributions by the name used on the command line. */
+export const distributions = {
+  erk: erdosRenyiKernel,
+  er: erdosRenyi,
+  uniform: uniformDistribution,
+  epl: equalPerLayer,
+  epf: equalPerFilter,
+} as const satisfies Record<string, Distribution>;
+
 type RelativeDensity = (shape: readonly number[]) => number;
 
 function distribute(layers: readonly LayerShape[], density: number, relativeDensity: RelativeDensity): number[] {

@@ -1,3 +1,4 @@
+import { expected } from "../errors.js";
 import { erdosRenyiKernel } from "./distribution.js";
 import { type GrowScore, type MethodOptions, randomTopology, type SparseMethod } from "./method.js";
 import { dropFractionCosine } from "./schedule.js";
@@ -22,19 +23,22 @@ export function dropAndGrow(
   published: { updates: number; longest: number },
   options: MethodOptions,
 ): SparseMethod {
-  const { density, steps, dropFraction = 0.5 } = options;
+  const { density, steps, dropFraction = 0.5, distribution = erdosRenyiKernel } = options;
   const due = dueEvery(options.interval ?? scaledInterval(steps, published), options);
   const fraction = dropFractionCosine({ initial: dropFraction, steps });
   return {
     name,
-    distribution: erdosRenyiKernel,
-    initialize: randomTopology(erdosRenyiKernel),
+    distribution,
+    initialize: randomTopology(distribution),
     plan: (step) => (due(step) ? { density, dropFraction: fraction(step), drop: "magnitude", grow } : null),
+    exchanges: true,
   };
 }
 
 /** The method, with other weights coming in its exchanges. */
 export function growingBy(method: SparseMethod, grow: GrowScore): SparseMethod {
+  if (!method.exchanges)
+    throw expected("growth", "a method that exchanges weights by a plan", method.name, undefined, "EASTING_CONFIG");
   return {
     ...method,
     plan: (step) => {

@@ -1,5 +1,8 @@
 export {
   type Distribution,
+  distributions,
+  equalPerFilter,
+  equalPerLayer,
   erdosRenyi,
   erdosRenyiKernel,
   type LayerShape,

@@ -13,11 +13,11 @@ import { complement } from "./topology.js";
  * among them. Where chosen channels leave a tensor too few places the rest of it goes anywhere.
  */
 export function ensureLive(method: SparseMethod): SparseMethod {
+  if (!method.distribution)
+    throw expected("ensureLive", "a method that begins at random", method.name, undefined, "EASTING_CONFIG");
   return {
     ...method,
     initialize: async (layers, density, seed, network) => {
-      if (!method.distribution)
-        throw expected("ensureLive", "a method that begins at random", method.name, undefined, "EASTING_CONFIG");
       if (!network) throw expected("ensureLive", "the network", "none");
       const drawn = await method.initialize(layers, density, seed, network);
       const counts = drawn.map(({ nnz }) => nnz);

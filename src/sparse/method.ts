@@ -60,10 +60,12 @@ export interface UpdateRule {
 export interface SparseMethod {
   readonly name: string;
   readonly initialize: Initialize;
-  /** Counts per tensor; left out where scores decide them. */
+  /** Counts per tensor of a random first topology; left out where scores decide, or all weights begin. */
   readonly distribution?: Distribution;
   /** The change due right after optimizer step `step` (from 1), or null. A pure function: runs resume anywhere. */
   readonly plan: (step: number) => TopologyChange | null;
+  /** Whether the plan exchanges weights, so that other ones can be made to come. */
+  readonly exchanges?: boolean;
   /** For what a plan cannot say; made anew for every run. */
   readonly rule?: () => UpdateRule;
   /** Step from which on the density is the final one; 0 when left out. */
@@ -80,6 +82,8 @@ export interface MethodOptions {
   readonly density: number;
   /** Training steps of the whole run. */
   readonly steps: number;
+  /** Counts per tensor; Erdős–Rényi-Kernel, or what the method has. */
+  readonly distribution?: Distribution;
   /** Steps between updates; see `scaledInterval` for the default. */
   readonly interval?: number;
   /** Share of each tensor replaced at first; each method has its default. */

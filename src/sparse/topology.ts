@@ -38,9 +38,12 @@ export interface ChangeOptions {
 export async function changeTopology(parameters: readonly Parameter[], options: ChangeOptions): Promise<LayerChange[]> {
   const { counts, change, seed, step } = options;
   const kept = parameters.map((parameter, stream) => {
-    const { keep, missing } = planned(parameter.nnz, counts[stream], change);
-    if (!parameter.sparse && missing > 0)
+    const plan = planned(parameter.nnz, counts[stream], change);
+    if (!parameter.sparse && plan.missing > 0)
       throw expected("topology", "sparse parameters", `${parameter.name}, which is dense`);
+    // No more may leave than there are places to grow at.
+    const room = change.grow === "gse" ? (options.candidates?.get(parameter)?.positions.length ?? 0) : Infinity;
+    const keep = Math.max(plan.keep, Math.min(parameter.nnz, counts[stream], counts[stream] - room));
     return topK(parameter.leaf, null, keep, { seed, purpose: "tie", stream: 2 * stream, step });
   });
   await synchronize();

@@ -58,7 +58,7 @@ describe("SET", () => {
 
 describe("a static topology", () => {
   it("never changes", () => {
-    expect(updates(staticRandom(), 1000)).toEqual([]);
+    expect(updates(staticRandom(published), 1000)).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 import type { Parameter } from "../../nn/index.js";
-import { permutation, synchronize, type Tensor } from "../../tensor/index.js";
+import { synchronize, Tensor } from "../../tensor/index.js";
 import type { SectionData } from "../../train/index.js";
 import { erdosRenyiKernel } from "../distribution.js";
 import { dueEvery, scaledInterval } from "../drop-and-grow.js";
@@ -19,13 +19,13 @@ const CHANNEL_FLOOR = 0.5;
  * good, by a cubic schedule. Afterwards each tensor exchanges weights as RigL does, outside of deleted channels.
  */
 export function chase(options: MethodOptions): SparseMethod {
-  const { density, steps, dropFraction = 0.5 } = options;
+  const { density, steps, dropFraction = 0.5, distribution = erdosRenyiKernel } = options;
   const interval = options.interval ?? scaledInterval(steps, { updates: 62, longest: 1000 });
   const settled = Math.max(1, Math.round((130 / 160) * steps));
   return {
     name: "chase",
-    distribution: erdosRenyiKernel,
-    initialize: randomTopology(erdosRenyiKernel),
+    distribution,
+    initialize: randomTopology(distribution),
     plan: () => null,
     rule: () =>
       new ChannelRule({
@@ -99,27 +99,31 @@ class ChannelRule implements UpdateRule {
 
   /** Positions of the `count` largest gradients of one tensor outside of `kept` and of deleted channels. */
   #best({ layers, seed }: RuleContext, step: number, stream: number, kept: Int32Array, count: number): Int32Array {
-    const excluded = Int32Array.from(new Set([...kept, ...this.#closed(layers[stream])])).sort();
+    const closed = this.#closed(layers[stream]);
+    const excluded = new Int32Array(kept.length + closed.length);
+    excluded.set(kept);
+    excluded.set(closed, kept.length);
     const gradient = layers[stream].denseGradient.tensor as Tensor;
-    const room = Math.max(0, gradient.size - excluded.length);
-    return taken(largestMissing(gradient, excluded, Math.min(count, room), this.#tie(seed, stream, step)));
+    const room = gradient.size - excluded.length;
+    return taken(largestMissing(gradient, excluded.sort(), Math.min(count, room), this.#tie(seed, stream, step)));
   }
 
   /** The `count` largest gradients of all tensors together, as positions of each. */
   #bestOfAll(context: RuleContext, step: number, kept: readonly Int32Array[], count: number): Int32Array[] {
-    const candidates = context.layers.flatMap(({ denseGradient }, stream) => {
-      const at = this.#best(context, step, stream, kept[stream], count);
-      const gradient = (denseGradient.tensor as Tensor).dataSync();
-      return Array.from(at, (position) => ({ stream, position, score: Math.abs(gradient[position]) }));
+    const { layers, seed } = context;
+    if (count <= 0) return layers.map(() => new Int32Array(0));
+    const candidates = layers.map((_, stream) => this.#best(context, step, stream, kept[stream], count));
+    const starts = candidates.map((_, l) => candidates.slice(0, l).reduce((sum, { length }) => sum + length, 0));
+    const scores = candidates.flatMap((places, l) => {
+      const gradient = (layers[l].denseGradient.tensor as Tensor).dataSync();
+      return Array.from(places, (place) => gradient[place]);
     });
-    const order = permutation(
-      { seed: context.seed, purpose: "tie", stream: context.layers.length, step },
-      candidates.length,
+    const all = Tensor.from(scores, [scores.length]);
+    const chosen = taken(topK(all, null, Math.min(count, scores.length), this.#tie(seed, layers.length, step)));
+    all.dispose();
+    return candidates.map((places, l) =>
+      chosen.filter((k) => k >= starts[l] && k < starts[l] + places.length).map((k) => places[k - starts[l]]),
     );
-    const ranked = Array.from(order, (i) => candidates[i]).sort((a, b) => b.score - a.score);
-    const chosen = context.layers.map((): number[] => []);
-    for (const { stream, position } of ranked.slice(0, Math.max(0, count))) chosen[stream].push(position);
-    return chosen.map((positions) => Int32Array.from(positions).sort());
   }
 
   /** Deletes channels until as many are gone as the schedule says, or none may go. */

@@ -8,7 +8,7 @@ import { complement, drawn, type LayerChange, rewire } from "../topology.js";
  * every 100 steps, later 200, 400 and 800 (from 25, 80 and 140 of the published 200 epochs on).
  */
 export function dsr(options: MethodOptions): SparseMethod {
-  const { steps, interval = 100, until = 0.95, dropFraction = 0.005 } = options;
+  const { steps, interval = 100, until = 0.95, dropFraction = 0.005, distribution = erdosRenyiKernel } = options;
   const switches = [25 / 200, 80 / 200, 140 / 200];
   const due = (step: number) => {
     const doublings = switches.filter((share) => step > share * steps).length;
@@ -16,8 +16,8 @@ export function dsr(options: MethodOptions): SparseMethod {
   };
   return {
     name: "dsr",
-    distribution: erdosRenyiKernel,
-    initialize: randomTopology(erdosRenyiKernel),
+    distribution,
+    initialize: randomTopology(distribution),
     plan: () => null,
     rule: () => new Reparameterization(due, dropFraction),
   };

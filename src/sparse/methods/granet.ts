@@ -9,7 +9,7 @@ import { cubicDensity, dropFractionCosine } from "../schedule.js";
  * first half of the run; at every update each tensor then exchanges a falling share as RigL does.
  */
 export function granet(options: MethodOptions): SparseMethod {
-  const { density, steps, dropFraction = 0.5 } = options;
+  const { density, steps, dropFraction = 0.5, distribution = erdosRenyiKernel } = options;
   const interval = options.interval ?? scaledInterval(steps, { updates: 62, longest: 1000 });
   const due = dueEvery(interval, options);
   const fraction = dropFractionCosine({ initial: dropFraction, steps });
@@ -18,8 +18,8 @@ export function granet(options: MethodOptions): SparseMethod {
   const schedule = cubicDensity({ from: start, to: density, steps: end });
   return {
     name: "granet",
-    distribution: erdosRenyiKernel,
-    initialize: (layers, _, seed) => randomTopology(erdosRenyiKernel)(layers, start, seed),
+    distribution,
+    initialize: (layers, _, seed) => randomTopology(distribution)(layers, start, seed),
     plan: (step) =>
       due(step) || step === end
         ? {
@@ -30,6 +30,7 @@ export function granet(options: MethodOptions): SparseMethod {
             across: "network",
           }
         : null,
+    exchanges: true,
     finalAfter: end,
   };
 }

@@ -13,12 +13,13 @@ const stage = (step: number, steps: number) => switches.filter((share) => step >
  * target of 90 % are shares of 20, 10 and 0 % of the weights, whatever the density.
  */
 export function mest(options: MethodOptions): SparseMethod {
-  const { density, steps, dropFraction = 0.2 } = options;
+  const { density, steps, dropFraction = 0.2, distribution = uniformDistribution } = options;
   const due = dueEvery(options.interval ?? scaledInterval(steps, updates), options);
   return {
     name: "mest",
-    distribution: uniformDistribution,
-    initialize: randomTopology(uniformDistribution),
+    distribution,
+    initialize: randomTopology(distribution),
+    exchanges: true,
     plan: (step) => {
       const share = [dropFraction, dropFraction / 2, 0][stage(step, steps)];
       return due(step) && share > 0 ? { density, dropFraction: share, drop: "magnitude", grow: "random" } : null;
@@ -31,15 +32,16 @@ export function mest(options: MethodOptions): SparseMethod {
  * the run and by a quarter until 120/160, where the density becomes the final one (85, 87.5, 90 % as published).
  */
 export function mestSoft(options: MethodOptions): SparseMethod {
-  const { density, steps } = options;
+  const { density, steps, distribution = uniformDistribution } = options;
   const interval = options.interval ?? scaledInterval(steps, updates);
   const due = dueEvery(interval, options);
   const soft = (step: number) => Math.min(1, density * [1.5, 1.25, 1][stage(step, steps)]);
   const last = Math.floor(switches[1] * steps) + 1;
   return {
     name: "mest-soft",
-    distribution: uniformDistribution,
-    initialize: (layers, _, seed) => randomTopology(uniformDistribution)(layers, soft(0), seed),
+    distribution,
+    initialize: (layers, _, seed) => randomTopology(distribution)(layers, soft(0), seed),
+    exchanges: true,
     plan: (step) => {
       const wide = soft(step);
       if (step === last) return { density, dropFraction: 0, drop: "magnitude", grow: "random" };

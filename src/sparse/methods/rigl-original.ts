@@ -8,17 +8,18 @@ import { dropFractionCosine } from "../schedule.js";
  * ⌊r·n⌋ replaced, and the optimizer leaves these steps out.
  */
 export function riglOriginal(options: MethodOptions): SparseMethod {
-  const { density, steps, interval = 100, dropFraction = 0.3, until = 0.75 } = options;
+  const { density, steps, interval = 100, dropFraction = 0.3, until = 0.75, distribution = erdosRenyiKernel } = options;
   const due = dueEvery(interval, { steps, until });
   const fraction = dropFractionCosine({ initial: dropFraction, final: 0, steps: until * steps });
   return {
     name: "rigl-original",
-    distribution: erdosRenyiKernel,
-    initialize: randomTopology(erdosRenyiKernel),
+    distribution,
+    initialize: randomTopology(distribution),
     plan: (step) =>
       due(step)
         ? { density, dropFraction: fraction(step), drop: "magnitude", grow: "gradient", rounding: "down" }
         : null,
+    exchanges: true,
     replacesStep: true,
   };
 }

@@ -14,12 +14,12 @@ const MOMENTUM = 0.9;
  * and it comes where the momentum of missing weights is largest. That takes a dense gradient in every step and dense momentum.
  */
 export function snfs(options: MethodOptions): SparseMethod {
-  const { steps, dropFraction = 0.5 } = options;
+  const { steps, dropFraction = 0.5, distribution = erdosRenyiKernel } = options;
   const due = dueEvery(options.interval ?? scaledInterval(steps, { updates: 250, longest: 400 }), options);
   return {
     name: "snfs",
-    distribution: erdosRenyiKernel,
-    initialize: randomTopology(erdosRenyiKernel),
+    distribution,
+    initialize: randomTopology(distribution),
     plan: () => null,
     rule: () => new SparseMomentum(due, dropFractionCosine({ initial: dropFraction, steps })),
   };

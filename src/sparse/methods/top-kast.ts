@@ -17,7 +17,6 @@ export function topKast(options: MethodOptions): SparseMethod {
   const backward = Math.min(1, 2 * density);
   return {
     name: "top-kast",
-    distribution: erdosRenyiKernel,
     initialize: (layers, _, seed) => {
       const counts = erdosRenyiKernel(layers, backward);
       return (layers as readonly Parameter[]).map((parameter, stream) => {

@@ -4,6 +4,7 @@ import { synchronize, Tensor, Topology } from "../../tensor/index.js";
 import type { MethodOptions, SparseMethod, StartingNetwork } from "../method.js";
 import { countsAcross } from "../network-counts.js";
 import { taken, topK } from "../topology.js";
+import { at } from "./products.js";
 import type { TrialWeight } from "./trial.js";
 
 /** What a score is computed from. */
@@ -68,7 +69,7 @@ async function prune(
     weights = weights.map(({ indices }, i) => {
       const best = taken(chosen[i]);
       const positions = indices && !returns ? best.map((k) => indices[k]) : best;
-      return { indices: positions, values: Float32Array.from(positions, (at) => dense[i][at]) };
+      return { indices: positions, values: at(dense[i], positions) };
     });
     for (const tensor of scores) tensor.dispose();
   }

@@ -1,5 +1,6 @@
 import { byScore, type Score } from "./by-score.js";
 import { batchesOf, lossGradients } from "./images.js";
+import { magnitudes, products } from "./products.js";
 
 const ROUNDS = 10;
 const densities = (density: number) => Array.from({ length: ROUNDS }, (_, round) => density ** ((round + 1) / ROUNDS));
@@ -17,7 +18,7 @@ export const forceScore =
     const options = { dtype, training: true, missing: returns };
     const gradients = await lossGradients(scored, weights, { first: round * count, count }, options);
     const values = returns ? dense : weights.map((weight) => weight.values);
-    return gradients.map((gradient, l) => gradient.map((g, k) => Math.abs(g * values[l][k])));
+    return gradients.map((gradient, l) => magnitudes(products(gradient, values[l])));
   };
 
 /** Iterative SNIP: ten rounds, the density falling by the same factor in each. */

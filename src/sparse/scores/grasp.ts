@@ -1,5 +1,6 @@
 import { byScore, type Scored } from "./by-score.js";
 import { batchesOf, lossGradients } from "./images.js";
+import { plus, products } from "./products.js";
 
 const TEMPERATURE = 200;
 /** Step of the difference of gradients, as a share of the norm of the weights: rounding and kinks of ReLU both stay far off. */
@@ -27,12 +28,9 @@ export const graspProducts = async (scored: Scored): Promise<Float64Array[]> => 
   if (size === 0) return gradient;
   const epsilon = (STEP * norm(weights.map(({ values }) => values))) / size;
   const moved = (by: number) =>
-    weights.map(({ values, indices }, l) => ({
-      indices,
-      values: Float64Array.from(values, (w, k) => w + by * gradient[l][k]),
-    }));
+    weights.map(({ values, indices }, l) => ({ indices, values: plus(values, gradient[l], by) }));
   const [ahead, behind] = [await gradientAt(moved(epsilon)), await gradientAt(moved(-epsilon))];
-  return ahead.map((at, l) => at.map((g, k) => (weights[l].values[k] * (g - behind[l][k])) / (2 * epsilon)));
+  return ahead.map((g, l) => products(plus(g, behind[l], -1), weights[l].values).map((p) => p / (2 * epsilon)));
 };
 
 /** GraSP: one shot; the largest signed products stay. */

@@ -3,6 +3,7 @@ import { crossEntropy, scale } from "../../ops/index.js";
 import { Tensor } from "../../tensor/index.js";
 import type { StartingNetwork } from "../method.js";
 import type { Scored } from "./by-score.js";
+import { plus } from "./products.js";
 import { type TrialOptions, type TrialWeight, trialGradients } from "./trial.js";
 
 /** Training batches for a score: `count` of them from batch `first` on, in an order that no epoch of training has. */
@@ -34,9 +35,8 @@ export async function lossGradients(
     const input = Tensor.from(await images.data(), images.shape, { dtype });
     const loss = () => crossEntropy(scale(model.forward(input), 1 / temperature), labels);
     const gradients = trialGradients(model, layers, weights, loss, options);
-    total = gradients.map((gradient, l) =>
-      Float64Array.from(gradient, (value, k) => value / count + (total?.[l][k] ?? 0)),
-    );
+    const sums: Float64Array[] | null = total;
+    total = gradients.map((gradient, l) => plus(sums?.[l] ?? new Float64Array(gradient.length), gradient, 1 / count));
     for (const tensor of [input, images, labels]) tensor.dispose();
   }
   return total as Float64Array[];

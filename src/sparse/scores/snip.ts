@@ -1,5 +1,6 @@
 import { byScore, type Score, type Scored } from "./by-score.js";
 import { batchesOf, lossGradients } from "./images.js";
+import { magnitudes, products } from "./products.js";
 
 const classes = ({ network }: Scored) => network.loader?.dataset.classes.length ?? 0;
 
@@ -10,7 +11,7 @@ export const snipScore =
     const count = batchesOf(name, scored.network, 10 * classes(scored));
     const batches = { first: scored.round * count, count };
     const gradients = await lossGradients(scored, scored.weights, batches, { dtype, training: false });
-    return gradients.map((gradient, l) => gradient.map((g, k) => Math.abs(g * scored.weights[l].values[k])));
+    return gradients.map((gradient, l) => magnitudes(products(gradient, scored.weights[l].values)));
   };
 
 /** SNIP: one shot. */

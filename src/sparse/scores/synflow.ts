@@ -1,6 +1,7 @@
 import { sum } from "../../ops/index.js";
 import { Tensor } from "../../tensor/index.js";
 import { byScore, type Score } from "./by-score.js";
+import { magnitudes, products } from "./products.js";
 import { trialGradients } from "./trial.js";
 
 /**
@@ -10,12 +11,12 @@ import { trialGradients } from "./trial.js";
  */
 export const synflowScore: Score = async ({ network, layers, weights }) => {
   const { model, imageShape } = network;
-  const positive = weights.map(({ values, indices }) => ({ indices, values: Float64Array.from(values, Math.abs) }));
+  const positive = weights.map(({ values, indices }) => ({ indices, values: magnitudes(values) }));
   const image = Tensor.full([...imageShape, 1], 1, { dtype: "f64" });
   const flow = () => sum(model.forward(image));
   const gradients = trialGradients(model, layers, positive, flow, { dtype: "f64", training: false, absolute: true });
   image.dispose();
-  return gradients.map((gradient, l) => Float64Array.from(gradient, (g, k) => g * positive[l].values[k]));
+  return gradients.map((gradient, l) => products(gradient, positive[l].values));
 };
 
 const ROUNDS = 100;

@@ -1,5 +1,6 @@
 import type { Module, Parameter } from "../../nn/index.js";
 import { backward, SparseTensor, scope, Tensor, Topology } from "../../tensor/index.js";
+import { at } from "./products.js";
 
 /** A weight tensor under trial: values at ascending positions, or of the whole dense shape. */
 export interface TrialWeight {
@@ -18,7 +19,7 @@ export interface TrialOptions {
 }
 
 /** Up to this density a sparse convolution is the faster one at these batches. */
-const SPARSE = 0.1;
+const SPARSE = 0.2;
 
 /**
  * Derivative of `loss` by the weights under trial, in their order. The network computes in `dtype` with copies of all
@@ -67,9 +68,9 @@ export function trialGradients(
           value.topology.dispose();
         }
         const { indices } = weights[i];
-        const at = !missing && indices && !(value instanceof SparseTensor) ? indices : null;
         if (!gradient) return new Float64Array(missing ? layers[i].size : weights[i].values.length);
-        return at ? Float64Array.from(at, (position) => gradient[position]) : gradient;
+        const among = !missing && !(value instanceof SparseTensor) ? indices : null;
+        return among ? at(gradient, among) : gradient;
       });
     });
   } finally {
@@ -89,7 +90,7 @@ function substitute(parameter: Parameter, { values, indices }: TrialWeight, opti
     return sparse;
   }
   const whole = indices ? new Float64Array(size) : values;
-  for (const [k, at] of (indices ?? []).entries()) (whole as Float64Array)[at] = values[k];
+  if (indices) for (let k = 0; k < indices.length; k++) (whole as Float64Array)[indices[k]] = values[k];
   const dense = Tensor.from(whole, shape, tensorOptions);
   parameter.substitute(dense);
   return dense;
