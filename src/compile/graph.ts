@@ -22,7 +22,7 @@ export interface Reading {
 }
 
 /**
- * One output channel of a convolution:
+ * One output channel of a convolution; its weights are entries k = first … end − 1 of the step's arrays:
  *
  *   out[y][x] = act(bias[y][x] + residual[y][x] + Σₖ scale · weights[k] · plane(inputs[k])[y·stride + dy[k]][x·stride + dx[k]])
  */
@@ -30,17 +30,23 @@ export interface Row {
   readonly plane: number;
   /** Its index among the outputs of the layer that it was traced from. */
   readonly channel: number;
-  readonly inputs: Int32Array;
-  readonly dy: Int8Array;
-  readonly dx: Int8Array;
-  readonly weights: Float32Array;
+  readonly first: number;
+  readonly end: number;
   /** Factor of all weights; the product is rounded to f32 once, by `effectiveWeights`. */
   readonly scale: number;
   readonly bias: Bias;
   readonly residual: Reading | null;
 }
 
-export interface Convolution {
+/** Weights in compressed sparse rows: plane, tap and value of each. */
+export interface Entries {
+  readonly inputs: Int32Array;
+  readonly dy: Int8Array;
+  readonly dx: Int8Array;
+  readonly weights: Float32Array;
+}
+
+export interface Convolution extends Entries {
   readonly op: "convolution";
   readonly height: number;
   readonly width: number;
@@ -88,8 +94,10 @@ export interface Extent {
 export const identity = (plane: number): Reading => ({ plane, offset: 0, floor: Number.NEGATIVE_INFINITY });
 
 /** The weights of a row as a runtime uses them. */
-export const effectiveWeights = ({ scale, weights }: Row): Float32Array =>
-  scale === 1 ? weights : weights.map((weight) => scale * weight);
+export function effectiveWeights({ weights }: Entries, { first, end, scale }: Row): Float32Array {
+  const own = weights.subarray(first, end);
+  return scale === 1 ? own : own.map((weight) => scale * weight);
+}
 
 /** Height and width of every plane, by its number. */
 export function extents({ image, steps }: Graph): Map<number, Extent> {
@@ -100,11 +108,11 @@ export function extents({ image, steps }: Graph): Map<number, Extent> {
   return found;
 }
 
-/** The planes that a row reads, once per reading. */
-export function* reads(row: Step["rows"][number]): Generator<number> {
+/** The planes that a row of a step reads, once per reading. */
+export function* reads(step: Step, row: Step["rows"][number]): Generator<number> {
   if ("input" in row) yield typeof row.input === "number" ? row.input : row.input.plane;
   else {
-    yield* row.inputs;
+    for (let k = row.first; k < row.end; k++) yield (step as Convolution).inputs[k];
     if (row.residual) yield row.residual.plane;
   }
 }

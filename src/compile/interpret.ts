@@ -49,15 +49,12 @@ function compute(step: Graph["steps"][number], row: Graph["steps"][number]["rows
 }
 
 /** One row of a convolution. */
-export function convolve(
-  { height, width, stride, relu }: Convolution,
-  row: Convolution["rows"][number],
-  at: Planes,
-): Float64Array {
+export function convolve(step: Convolution, row: Convolution["rows"][number], at: Planes): Float64Array {
+  const { height, width, stride, relu, inputs, dy, dx } = step;
   const out = biasPlane(row.bias, height, width);
-  const weights = effectiveWeights(row);
-  row.inputs.forEach((plane, k) => {
-    addTap(out, height, width, at(plane), { weight: weights[k], dy: row.dy[k], dx: row.dx[k], stride });
+  effectiveWeights(step, row).forEach((weight, i) => {
+    const k = row.first + i;
+    addTap(out, height, width, at(inputs[k]), { weight, dy: dy[k], dx: dx[k], stride });
   });
   if (row.residual) {
     const values = read(row.residual, at);

@@ -54,7 +54,7 @@ function lifetimesOf(graph: Graph, options: MemoryPlanOptions): Lifetime[] {
     if (granularity === "step") moment++;
     for (const row of step.rows) {
       if (granularity === "row") moment++;
-      for (const plane of reads(row)) to.set(plane, moment);
+      for (const plane of reads(step, row)) to.set(plane, moment);
       from.set(row.plane, moment);
       to.set(row.plane, moment);
     }

@@ -24,9 +24,9 @@ export function costOf(graph: Graph): Cost {
   for (const step of graph.steps) {
     channels += step.rows.length;
     if (step.op !== "convolution") continue;
-    for (const { inputs, bias } of step.rows) {
-      macs += inputs.length * step.height * step.width;
-      weights += inputs.length;
+    for (const { first, end, bias } of step.rows) {
+      macs += (end - first) * step.height * step.width;
+      weights += end - first;
       biases += biasCount(bias);
     }
   }

@@ -2,7 +2,7 @@ import { type EastingError, expected } from "../errors.js";
 import type { Module } from "../nn/index.js";
 import type { SparseConv } from "../ops/index.js";
 import { type Normalization, scope, type TapeNode, Tensor, tape } from "../tensor/index.js";
-import { type Convolution, type Graph, type ImageInput, identity, type Row, type Step } from "./graph.js";
+import { type Graph, type ImageInput, identity, type Row, type Step } from "./graph.js";
 
 /** The planes of a traced activation; `[c, n]` counts as 1 × 1. */
 interface Value {
@@ -164,20 +164,11 @@ class Tracer {
     }
     const rows = planes.map((plane, channel): Row => {
       starts[channel + 1] += starts[channel];
-      const [from, to] = [starts[channel], starts[channel + 1]];
-      return {
-        plane,
-        channel,
-        inputs: inputs.subarray(from, to),
-        dy: dy.subarray(from, to),
-        dx: dx.subarray(from, to),
-        weights: weights.subarray(from, to),
-        scale: factor,
-        bias: 0,
-        residual: null,
-      };
+      const [first, end] = [starts[channel], starts[channel + 1]];
+      return { plane, channel, first, end, scale: factor, bias: 0, residual: null };
     });
-    return this.#push({ op: "convolution", height, width, stride, relu: false, tensor, rows });
+    const entries = { inputs, dy, dx, weights };
+    return this.#push({ op: "convolution", height, width, stride, relu: false, tensor, rows, ...entries });
   }
 
   /** BatchNorm and ReLU that a convolution computes as it loads; once, whoever loads. */
@@ -212,16 +203,21 @@ class Tracer {
       (plane, channel): Row => ({
         plane,
         channel,
-        inputs: Int32Array.of(input.planes[channel]),
-        dy: Int8Array.of(0),
-        dx: Int8Array.of(0),
-        weights: Float32Array.of(1),
+        first: channel,
+        end: channel + 1,
         scale: scale?.[channel] ?? 1,
         bias: bias?.[channel] ?? 0,
         residual: residual ? identity(residual.planes[channel]) : null,
       }),
     );
-    return this.#push({ op: "convolution", height, width, stride: 1, relu, tensor: null, rows } satisfies Convolution);
+    const count = planes.length;
+    const entries = {
+      inputs: Int32Array.from(input.planes),
+      dy: new Int8Array(count),
+      dx: new Int8Array(count),
+      weights: new Float32Array(count).fill(1),
+    };
+    return this.#push({ op: "convolution", height, width, stride: 1, relu, tensor: null, rows, ...entries });
   }
 
   #averagePool(input: Value): Value {

@@ -112,10 +112,10 @@ export function liveMasks(model: ResNet, count: number, seed: number): Map<Param
   }
   const joined = uses.filter(({ inputs }) => inputs.size > 0);
   const sides = joined.map(({ weight }) => weight.shape.reduce((sum, extent) => sum + extent, 0));
-  const all = sides.reduce((sum, side) => sum + side, 0);
+  const ends = sides.map((_, i) => sides.slice(0, i + 1).reduce((sum, side) => sum + side, 0));
   while (total() < count) {
-    let at = below(all);
-    const use = joined[sides.findIndex((side) => (at -= side) < 0)];
+    const at = below(ends.at(-1) as number);
+    const use = joined[ends.findIndex((end) => at < end)];
     const one = (channels: Set<number>) => [...channels][below(channels.size)];
     join(use, one(use.inputs), one(use.outputs));
   }

@@ -8,6 +8,7 @@ import {
   identity,
   type Reading,
   type Row,
+  reads,
   type Step,
 } from "../graph.js";
 import { withTap } from "./fold-constants.js";
@@ -24,8 +25,10 @@ export function aliasResiduals(graph: Graph): Graph {
   const pooled = new Set<number>();
   for (const step of graph.steps)
     for (const row of step.rows) {
-      if ("weights" in row) for (const plane of row.inputs) convolved.add(plane);
-      else if (typeof row.input === "number") pooled.add(row.input);
+      if (step.op === "convolution") {
+        const { first, end } = row as Row;
+        for (let k = first; k < end; k++) convolved.add(step.inputs[k]);
+      } else if (step.op === "maxPool") for (const plane of reads(step, row)) pooled.add(plane);
     }
   const lower = new Map<number, number>();
   const aliases = new Map<number, Reading>();
@@ -44,7 +47,7 @@ export function aliasResiduals(graph: Graph): Graph {
     if (step.op === "averagePool")
       return { ...step, rows: step.rows.map((row) => ({ ...row, input: resolve(row.input) })) };
     const rows = step.rows.map((row) => {
-      const changed = withAliases(step, row, aliases, size);
+      const changed = withOffsets(step, row, aliases, size);
       const residual = changed.residual && resolve(changed.residual);
       return residual && residual.floor === Number.NEGATIVE_INFINITY
         ? moveOffset(changed, residual)
@@ -59,7 +62,8 @@ export function aliasResiduals(graph: Graph): Graph {
       const plain = linear && whole.offset === 0;
       if ((linear || !convolved.has(row.plane)) && (plain || !pooled.has(row.plane))) aliases.set(row.plane, whole);
     }
-    return { ...step, rows };
+    const inputs = step.inputs.map((plane) => aliases.get(plane)?.plane ?? plane);
+    return { ...step, rows, inputs };
   });
   return { ...graph, steps };
 }
@@ -72,29 +76,27 @@ export const compose = (inner: Reading, outer: Reading): Reading => ({
 });
 
 /** The row as a reading of another plane, if it is no more than that. */
-function passThrough({ relu }: Convolution, { inputs, residual, bias }: Row): Reading | null {
-  if (inputs.length > 0 || !residual || typeof bias !== "number") return null;
+function passThrough({ relu }: Convolution, { first, end, residual, bias }: Row): Reading | null {
+  if (first < end || !residual || typeof bias !== "number") return null;
   return compose(residual, { plane: residual.plane, offset: bias, floor: relu ? 0 : Number.NEGATIVE_INFINITY });
 }
 
-/** The row with its weights on the planes behind aliases. */
-function withAliases(
+/** The row with the offsets of the aliases that its weights read in its bias. */
+function withOffsets(
   step: Convolution,
   row: Row,
   aliases: ReadonlyMap<number, Reading>,
   size: Map<number, Extent>,
 ): Row {
-  if (!row.inputs.some((plane) => aliases.has(plane))) return row;
-  const weights = effectiveWeights(row);
-  let bias: Bias = row.bias;
-  const inputs = row.inputs.map((plane, k) => {
-    const alias = aliases.get(plane);
-    if (!alias) return plane;
-    const tap = { weight: weights[k], dy: row.dy[k], dx: row.dx[k], stride: step.stride };
+  const weights = effectiveWeights(step, row);
+  let { bias } = row;
+  for (let k = row.first; k < row.end; k++) {
+    const alias = aliases.get(step.inputs[k]);
+    if (!alias) continue;
+    const tap = { weight: weights[k - row.first], dy: step.dy[k], dx: step.dx[k], stride: step.stride };
     bias = withTap(bias, step, alias.offset, size.get(alias.plane) as Extent, tap);
-    return alias.plane;
-  });
-  return { ...row, inputs, bias };
+  }
+  return { ...row, bias };
 }
 
 /** A residual without floor leaves its offset to the bias. */

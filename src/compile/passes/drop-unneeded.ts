@@ -6,7 +6,7 @@ export function dropUnneeded(graph: Graph): Graph {
   const steps: Step[] = [];
   for (const step of graph.steps.toReversed()) {
     const rows = step.rows.filter(({ plane }) => needed.has(plane));
-    for (const row of rows) for (const plane of reads(row)) needed.add(plane);
+    for (const row of rows) for (const plane of reads(step, row)) needed.add(plane);
     if (rows.length > 0) steps.unshift({ ...step, rows } as Step);
   }
   return { ...graph, steps };

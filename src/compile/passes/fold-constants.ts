@@ -1,4 +1,5 @@
 import { type Bias, biasOf, biasPlane, mapBias } from "../bias.js";
+import { filterEntries } from "../entries.js";
 import {
   type Convolution,
   type Extent,
@@ -10,7 +11,6 @@ import {
   type Step,
 } from "../graph.js";
 import { addTap, constantPlane, maxPool } from "../interpret.js";
-import { selectEntries } from "./select-entries.js";
 
 /**
  * Folds what does not depend on the image into the biases of what does, exactly: a tap on a constant channel counts only
@@ -22,11 +22,12 @@ export function foldConstants(graph: Graph): Graph {
   const constants = new Map<number, Bias>();
   const steps = graph.steps.map((step): Step => {
     if (step.op === "convolution") {
-      const rows = step.rows.map((row) => foldRow(step, row, constants, size));
-      for (const row of rows)
-        if (row.inputs.length === 0 && !row.residual)
-          constants.set(row.plane, step.relu ? mapBias(row.bias, (value) => Math.max(value, 0)) : row.bias);
-      return { ...step, rows };
+      const biased = { ...step, rows: step.rows.map((row) => foldRow(step, row, constants, size)) };
+      const folded = filterEntries(biased, (_, k) => !constants.has(step.inputs[k]));
+      for (const { plane, first, end, residual, bias } of folded.rows)
+        if (first === end && !residual)
+          constants.set(plane, step.relu ? mapBias(bias, (value) => Math.max(value, 0)) : bias);
+      return folded;
     }
     if (step.op === "maxPool") {
       const rows = step.rows.filter(({ plane, input }) => {
@@ -55,21 +56,22 @@ export function foldConstants(graph: Graph): Graph {
 const applied = (value: Bias, { offset, floor }: Reading): Bias =>
   mapBias(value, (number) => Math.max(number + offset, floor));
 
+/** The row with what is constant in its bias; the weights on constants are still there. */
 function foldRow(step: Convolution, row: Row, constants: ReadonlyMap<number, Bias>, size: Map<number, Extent>): Row {
-  const isConstant = (k: number) => constants.has(row.inputs[k]);
-  const residual = row.residual && constants.get(row.residual.plane);
-  const weights = effectiveWeights(row);
-  let bias = row.bias;
-  for (let k = 0; k < row.inputs.length; k++) {
-    if (!isConstant(k)) continue;
-    const input = row.inputs[k];
-    const tap = { weight: weights[k], dy: row.dy[k], dx: row.dx[k], stride: step.stride };
-    bias = withTap(bias, step, constants.get(input) as Bias, size.get(input) as Extent, tap);
+  const weights = effectiveWeights(step, row);
+  let { bias, residual } = row;
+  for (let k = row.first; k < row.end; k++) {
+    const value = constants.get(step.inputs[k]);
+    if (value === undefined) continue;
+    const tap = { weight: weights[k - row.first], dy: step.dy[k], dx: step.dx[k], stride: step.stride };
+    bias = withTap(bias, step, value, size.get(step.inputs[k]) as Extent, tap);
   }
-  if (row.residual && residual !== null && residual !== undefined)
-    bias = sum(bias, applied(residual, row.residual), step);
-  const kept = selectEntries(row, (k) => !isConstant(k));
-  return { ...kept, bias, residual: residual === null || residual === undefined ? row.residual : null };
+  const value = residual && constants.get(residual.plane);
+  if (residual && value !== null && value !== undefined) {
+    bias = sum(bias, applied(value, residual), step);
+    residual = null;
+  }
+  return { ...row, bias, residual };
 }
 
 /** bias + the tap on a constant channel of this extent. */

@@ -32,15 +32,16 @@ export function foldLinear(graph: Graph): Graph {
   /** The rows of `step` joined with those that make their inputs; null if one of them cannot be. */
   function fold(step: Convolution | null) {
     if (!step?.rows.length || step.stride !== 1) return null;
-    const into = producer.get(step.rows[0].inputs[0])?.step;
+    const into = producer.get(step.inputs[step.rows[0].first])?.step;
     if (!into || into.relu || into.height !== step.height || into.width !== step.width) return null;
     const before: Row[] = [];
     const rows: Row[] = [];
     for (const row of step.rows) {
-      if (!pointwise(row)) return null;
-      const made = producer.get(row.inputs[0]);
-      const factor = row.scale * row.weights[0];
-      if (made?.step !== into || readers.get(row.inputs[0]) !== 1) return null;
+      if (!pointwise(step, row)) return null;
+      const input = step.inputs[row.first];
+      const made = producer.get(input);
+      const factor = row.scale * step.weights[row.first];
+      if (made?.step !== into || readers.get(input) !== 1) return null;
       if (typeof row.bias !== "number" || (made.row.residual && (row.residual || factor !== 1))) return null;
       const bias = row.bias;
       before.push(made.row);
@@ -56,23 +57,27 @@ export function foldLinear(graph: Graph): Graph {
   }
 }
 
-const pointwise = ({ inputs, dy, dx }: Row) => inputs.length === 1 && dy[0] === 0 && dx[0] === 0;
+const pointwise = ({ dy, dx }: Convolution, { first, end }: Row) =>
+  end - first === 1 && dy[first] === 0 && dx[first] === 0;
 
 /** a + b as b + a; null for a step that is more than that. */
 function swapped(step: Convolution): Convolution | null {
+  const inputs = step.inputs.slice();
   const rows: Row[] = [];
   for (const row of step.rows) {
-    const { residual, scale, weights } = row;
-    if (!residual || !pointwise(row) || scale * weights[0] !== 1) return null;
+    const { residual, scale, first } = row;
+    if (!residual || !pointwise(step, row) || scale * step.weights[first] !== 1) return null;
     if (residual.offset !== 0 || residual.floor !== Number.NEGATIVE_INFINITY) return null;
-    rows.push({ ...row, inputs: Int32Array.of(residual.plane), residual: identity(row.inputs[0]) });
+    inputs[first] = residual.plane;
+    rows.push({ ...row, residual: identity(step.inputs[first]) });
   }
-  return { ...step, rows };
+  return { ...step, rows, inputs };
 }
 
 function countReaders({ steps }: Graph): Map<number, number> {
   const readers = new Map<number, number>();
-  for (const { rows } of steps)
-    for (const row of rows) for (const plane of reads(row)) readers.set(plane, (readers.get(plane) ?? 0) + 1);
+  for (const step of steps)
+    for (const row of step.rows)
+      for (const plane of reads(step, row)) readers.set(plane, (readers.get(plane) ?? 0) + 1);
   return readers;
 }

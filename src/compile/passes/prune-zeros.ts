@@ -1,10 +1,7 @@
+import { filterEntries } from "../entries.js";
 import { type Graph, mapConvolutions } from "../graph.js";
-import { selectEntries } from "./select-entries.js";
 
 /** Drops weights that are exactly zero. */
 export function pruneZeros(graph: Graph): Graph {
-  return mapConvolutions(graph, (step) => ({
-    ...step,
-    rows: step.rows.map((row) => selectEntries(row, (k) => row.scale * row.weights[k] !== 0)),
-  }));
+  return mapConvolutions(graph, (step) => filterEntries(step, (row, k) => row.scale * step.weights[k] !== 0));
 }

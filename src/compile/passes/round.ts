@@ -11,18 +11,14 @@ export function roundToFloat32(graph: Graph): Graph {
     if (step.op === "convolution" && step.tensor !== null) uses.set(step.tensor, (uses.get(step.tensor) ?? 0) + 1);
   const rounded = mapConvolutions(graph, (step) => {
     const shared = step.tensor !== null && (uses.get(step.tensor) ?? 0) > 1;
+    const weights = step.weights.slice();
     const rows = step.rows.map((row) => {
+      if (!shared) weights.set(effectiveWeights(step, row), row.first);
+      const { bias, residual } = row;
       const scale = shared ? Math.fround(row.scale) : 1;
-      const weights = shared ? row.weights : effectiveWeights(row);
-      return {
-        ...row,
-        scale,
-        weights,
-        bias: roundBias(row.bias),
-        residual: row.residual && roundReading(row.residual),
-      };
+      return { ...row, scale, bias: roundBias(bias), residual: residual && roundReading(residual) };
     });
-    return { ...step, tensor: shared ? step.tensor : null, rows };
+    return { ...step, tensor: shared ? step.tensor : null, rows, weights };
   });
   const steps = rounded.steps.map((step): Step => {
     if (step.op !== "averagePool") return step;
