@@ -17,6 +17,17 @@ export {
 } from "./graph.js";
 export { interpret } from "./interpret.js";
 export { type MemoryPlan, type MemoryPlanOptions, peakMemory, planMemory } from "./memory-plan.js";
+export {
+  decodeModel,
+  type EncodeOptions,
+  encodeModel,
+  isModel,
+  type ModelFile,
+  openModel,
+  type WeightType,
+  weightTypes,
+} from "./model-file/index.js";
 export { type Pass, passes } from "./passes/index.js";
 export { type Cost, costOf, type PassReport } from "./report.js";
+export { type Target, type TargetOptions, targets } from "./targets/index.js";
 export { trace } from "./trace.js";

@@ -1,0 +1,7 @@
+import { native } from "./native.js";
+import type { Target } from "./target.js";
+
+export type { Target, TargetOptions } from "./target.js";
+
+/** What `easting compile --target` knows. */
+export const targets: readonly Target[] = [native];
