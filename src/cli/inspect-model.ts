@@ -41,7 +41,7 @@ export function inspectModel(path: string, file: Uint8Array, json = false): void
         "size",
         `${bytes(file.length)}: weights ${bytes(parts.weights)} (${values}), biases and scales ${bytes(parts.numbers)}, structure ${bytes(parts.structure)}`,
       ],
-      ["image", `${image.shape.join(" × ")}, mean ${image.mean.join(", ")}, std ${image.std.join(", ")}`],
+      ["image", `${image.shape.join(" × ")}, mean ${decimals(image.mean)}, std ${decimals(image.std)}`],
       [
         "classes",
         classes.length > 12 ? `${classes.slice(0, 10).join(", ")} … (${classes.length})` : classes.join(", "),
@@ -63,6 +63,9 @@ export function inspectModel(path: string, file: Uint8Array, json = false): void
   ]);
   process.stdout.write(table(heading, rows, [0, 1, 2]));
 }
+
+/** f32 numbers as the shortest decimals of 7 digits. */
+const decimals = (values: readonly number[]) => values.map((value) => String(Number(value.toPrecision(7)))).join(", ");
 
 function describeStep(step: Compiled["graph"]["steps"][number]) {
   const { op, height, width, rows } = step;

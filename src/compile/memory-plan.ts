@@ -35,9 +35,11 @@ interface Lifetime {
  */
 export function planMemory(graph: Graph, options: MemoryPlanOptions = {}): MemoryPlan {
   const lifetimes = lifetimesOf(graph, options);
-  const plans = [inOrderOfTime(lifetimes), inOrderOfSize(lifetimes)];
-  const best = plans.reduce((a, b) => (b.size < a.size ? b : a));
-  return { ...best, lowerBound: mostInUse(lifetimes) };
+  const lowerBound = mostInUse(lifetimes);
+  const first = inOrderOfTime(lifetimes);
+  if (first.size === lowerBound) return { ...first, lowerBound };
+  const second = inOrderOfSize(lifetimes);
+  return { ...(second.size < first.size ? second : first), lowerBound };
 }
 
 /** The most memory in use at once, in units of `size`: what a perfect plan takes. */
