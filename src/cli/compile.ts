@@ -2,12 +2,13 @@ import { type Command, Option } from "commander";
 import { type Compiled, compile, planMemory, targets, type WeightType, weightTypes } from "../compile/index.js";
 import { openNetwork } from "../east/index.js";
 import { fileError, replaceFile, resolveCheckpoint } from "../train/index.js";
-import { warn } from "./failure.js";
+import { usageError, warn } from "./failure.js";
 import { bytes, count, facts, millions, table } from "./format.js";
 
 interface Flags {
   readonly target: string;
   readonly values: WeightType;
+  readonly onnxSparse?: boolean;
   readonly output?: string;
   readonly json?: boolean;
 }
@@ -27,6 +28,7 @@ export function addCompile(program: Command): void {
         .choices(weightTypes.map(({ name }) => name))
         .default("f32"),
     )
+    .option("--onnx-sparse", "weights of an ONNX model as sparse tensors: small files, for runtimes that read them")
     .option("-o, --output <file>", "where to write (default: model with the target's ending)")
     .option("--json", "write one JSON object to stdout and nothing else")
     .addHelpText(
@@ -34,12 +36,14 @@ export function addCompile(program: Command): void {
       `
 Examples:
   easting compile runs/first -o first.easting
-  easting compile runs/first/checkpoints/best.ckpt --values f16 -o first.easting`,
+  easting compile runs/first/checkpoints/best.ckpt --values f16 -o first.easting
+  easting compile runs/first --target onnx -o first.onnx`,
     )
     .action(run);
 }
 
-async function run(from: string, { target: name, values, output, json = false }: Flags): Promise<void> {
+async function run(from: string, { target: name, values, onnxSparse, output, json = false }: Flags): Promise<void> {
+  if (onnxSparse && name !== "onnx") throw usageError(`--onnx-sparse: expected --target onnx, got ${name}`);
   const { path, content, warnings } = await resolveCheckpoint(from);
   for (const { message } of warnings) warn(message);
   const { model, images, fit } = openNetwork(content);
@@ -47,7 +51,7 @@ async function run(from: string, { target: name, values, output, json = false }:
   fit.optimizer.dispose();
   model.dispose();
   const target = targets.find((each) => each.name === name) as (typeof targets)[number];
-  const file = target.emit(compiled.graph, { values });
+  const file = target.emit(compiled.graph, { values, onnxSparse });
   const to = output ?? `model${target.extension}`;
   await replaceFile(to, file).catch((error) => {
     throw fileError("EASTING_OUTPUT_WRITE", "write", to, error);

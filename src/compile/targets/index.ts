@@ -1,7 +1,8 @@
 import { native } from "./native.js";
+import { onnx } from "./onnx/index.js";
 import type { Target } from "./target.js";
 
 export type { Target, TargetOptions } from "./target.js";
 
 /** What `easting compile --target` knows. */
-export const targets: readonly Target[] = [native];
+export const targets: readonly Target[] = [native, onnx];

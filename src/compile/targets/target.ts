@@ -4,6 +4,8 @@ import type { WeightType } from "../model-file/index.js";
 export interface TargetOptions {
   /** How weights are stored. */
   readonly values: WeightType;
+  /** Whether ONNX gets its weights as sparse tensors, which few runtimes but ONNX Runtime read. */
+  readonly onnxSparse?: boolean;
 }
 
 /** A form that a compiled network can be written in. */
