@@ -99,8 +99,24 @@ export function effectiveWeights({ weights }: Entries, { first, end, scale }: Ro
   return scale === 1 ? own : own.map((weight) => scale * weight);
 }
 
+/** What of a graph says which planes there are and who reads them, whatever it computes in. */
+export interface Wiring {
+  readonly image: { readonly shape: ImageInput["shape"] };
+  readonly steps: readonly WiredStep[];
+}
+
+export interface WiredStep extends Extent {
+  readonly inputs?: Int32Array;
+  readonly rows: readonly WiredRow[];
+}
+
+type WiredRow = { readonly plane: number } & (
+  | { readonly input: number | { readonly plane: number } }
+  | { readonly first: number; readonly end: number; readonly residual: { readonly plane: number } | null }
+);
+
 /** Height and width of every plane, by its number. */
-export function extents({ image, steps }: Graph): Map<number, Extent> {
+export function extents({ image, steps }: Wiring): Map<number, Extent> {
   const [channels, height, width] = image.shape;
   const found = new Map<number, Extent>();
   for (let plane = 0; plane < channels; plane++) found.set(plane, { height, width });
@@ -109,10 +125,10 @@ export function extents({ image, steps }: Graph): Map<number, Extent> {
 }
 
 /** The planes that a row of a step reads, once per reading. */
-export function* reads(step: Step, row: Step["rows"][number]): Generator<number> {
+export function* reads({ inputs }: WiredStep, row: WiredRow): Generator<number> {
   if ("input" in row) yield typeof row.input === "number" ? row.input : row.input.plane;
   else {
-    for (let k = row.first; k < row.end; k++) yield (step as Convolution).inputs[k];
+    if (inputs) for (let k = row.first; k < row.end; k++) yield inputs[k];
     if (row.residual) yield row.residual.plane;
   }
 }

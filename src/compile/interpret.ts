@@ -24,6 +24,12 @@ type Planes = (plane: number) => Plane;
  * plain: what every other way of running a graph is held to.
  */
 export function interpret(graph: Graph, image: ArrayLike<number>): Float64Array {
+  const planes = interpretPlanes(graph, image);
+  return Float64Array.from(logitsOf(graph).rows, ({ plane }) => (planes.get(plane) as Plane).values[0]);
+}
+
+/** As `interpret`; every plane, by its number. */
+export function interpretPlanes(graph: Graph, image: ArrayLike<number>): Map<number, Plane> {
   const [channels, height, width] = graph.image.shape;
   if (image.length !== channels * height * width)
     throw expected("interpret", `an image of ${channels} × ${height} × ${width} numbers`, image.length);
@@ -39,7 +45,7 @@ export function interpret(graph: Graph, image: ArrayLike<number>): Float64Array 
       const { height, width } = sizes.get(row.plane) ?? step;
       planes.set(row.plane, { height, width, values: compute(step, row, at) });
     }
-  return Float64Array.from(logitsOf(graph).rows, ({ plane }) => at(plane).values[0]);
+  return planes;
 }
 
 function compute(step: Graph["steps"][number], row: Graph["steps"][number]["rows"][number], at: Planes): Float64Array {

@@ -1,4 +1,4 @@
-import { type Extent, extents, type Graph, logitsOf, reads } from "./graph.js";
+import { type Extent, extents, reads, type Wiring } from "./graph.js";
 
 export interface MemoryPlanOptions {
   /** What a plane takes; its pixels by default. A target that pads planes or counts bytes says so here. */
@@ -33,7 +33,7 @@ interface Lifetime {
  * A place in one arena for every plane, so that no two planes that are in use at the same moment overlap; the logits
  * last to the end. The smaller of two plans: best fit in order of time, and lowest place in order of size.
  */
-export function planMemory(graph: Graph, options: MemoryPlanOptions = {}): MemoryPlan {
+export function planMemory(graph: Wiring, options: MemoryPlanOptions = {}): MemoryPlan {
   const lifetimes = lifetimesOf(graph, options);
   const lowerBound = mostInUse(lifetimes);
   const first = inOrderOfTime(lifetimes);
@@ -43,10 +43,10 @@ export function planMemory(graph: Graph, options: MemoryPlanOptions = {}): Memor
 }
 
 /** The most memory in use at once, in units of `size`: what a perfect plan takes. */
-export const peakMemory = (graph: Graph, options: MemoryPlanOptions = {}): number =>
+export const peakMemory = (graph: Wiring, options: MemoryPlanOptions = {}): number =>
   mostInUse(lifetimesOf(graph, options));
 
-function lifetimesOf(graph: Graph, options: MemoryPlanOptions): Lifetime[] {
+function lifetimesOf(graph: Wiring, options: MemoryPlanOptions): Lifetime[] {
   const { size = ({ height, width }) => height * width, granularity = "step", image = true } = options;
   const [channels] = graph.image.shape;
   const from = new Map<number, number>(image ? Array.from({ length: channels }, (_, plane) => [plane, 0]) : []);
@@ -61,7 +61,7 @@ function lifetimesOf(graph: Graph, options: MemoryPlanOptions): Lifetime[] {
       to.set(row.plane, moment);
     }
   }
-  for (const { plane } of logitsOf(graph).rows) to.set(plane, moment);
+  for (const { plane } of graph.steps.at(-1)?.rows ?? []) to.set(plane, moment);
   const extent = extents(graph);
   return [...from].map(([plane, start]) => ({
     plane,
