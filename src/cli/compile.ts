@@ -3,12 +3,18 @@ import { type Compiled, compile, planMemory, targets, type WeightType, weightTyp
 import { openNetwork } from "../east/index.js";
 import { fileError, replaceFile, resolveCheckpoint } from "../train/index.js";
 import { usageError, warn } from "./failure.js";
-import { bytes, count, facts, millions, table } from "./format.js";
+import { bytes, count, facts, millions, percent, table } from "./format.js";
+import { type Int8Outcome, toInt8 } from "./int8.js";
+import { wholeNumber } from "./settings.js";
 
 interface Flags {
   readonly target: string;
   readonly values: WeightType;
   readonly onnxSparse?: boolean;
+  readonly int8?: boolean;
+  readonly calibration: number;
+  readonly data?: string;
+  readonly imageSize?: number;
   readonly output?: string;
   readonly json?: boolean;
 }
@@ -29,6 +35,10 @@ export function addCompile(program: Command): void {
         .default("f32"),
     )
     .option("--onnx-sparse", "weights of an ONNX model as sparse tensors: small files, for runtimes that read them")
+    .option("--int8", "in integers only, calibrated with training images; prints the accuracy before and after")
+    .option("--calibration <count>", "training images to calibrate with", wholeNumber("--calibration", 1), 128)
+    .option("--data <name>", "data to calibrate with (default: what the run was trained on)")
+    .option("--image-size <pixels>", "side that images of a folder are scaled to", wholeNumber("--image-size", 1))
     .option("-o, --output <file>", "where to write (default: model with the target's ending)")
     .option("--json", "write one JSON object to stdout and nothing else")
     .addHelpText(
@@ -37,12 +47,19 @@ export function addCompile(program: Command): void {
 Examples:
   easting compile runs/first -o first.easting
   easting compile runs/first/checkpoints/best.ckpt --values f16 -o first.easting
+  easting compile runs/first --int8 -o first.easting
   easting compile runs/first --target onnx -o first.onnx`,
     )
     .action(run);
 }
 
-async function run(from: string, { target: name, values, onnxSparse, output, json = false }: Flags): Promise<void> {
+async function run(from: string, flags: Flags): Promise<void> {
+  const { target: name, values, onnxSparse, output, json = false } = flags;
+  const target = targets.find((each) => each.name === name) as (typeof targets)[number];
+  if (flags.int8 && !target.int8) {
+    const able = targets.flatMap(({ name, int8 }) => (int8 ? [name] : [])).join(" or ");
+    throw usageError(`--int8: expected --target ${able}, got ${name}`);
+  }
   if (onnxSparse && name !== "onnx") throw usageError(`--onnx-sparse: expected --target onnx, got ${name}`);
   const { path, content, warnings } = await resolveCheckpoint(from);
   for (const { message } of warnings) warn(message);
@@ -50,26 +67,38 @@ async function run(from: string, { target: name, values, onnxSparse, output, jso
   const compiled = compile(model, images, images.classes);
   fit.optimizer.dispose();
   model.dispose();
-  const target = targets.find((each) => each.name === name) as (typeof targets)[number];
-  const file = target.emit(compiled.graph, { values, onnxSparse });
+  const int8 = flags.int8 ? await toInt8(from, compiled.graph, images, { ...flags, quiet: json }) : null;
+  const file = target.emit(compiled.graph, { values, onnxSparse, ...(int8 && { int8: int8.graph }) });
   const to = output ?? `model${target.extension}`;
   await replaceFile(to, file).catch((error) => {
     throw fileError("EASTING_OUTPUT_WRITE", "write", to, error);
   });
   const { size, lowerBound } = planMemory(compiled.graph);
-  const outcome = { checkpoint: path, target: name, values, file: to, bytes: file.length, memoryBytes: 4 * size };
-  if (json) process.stdout.write(`${JSON.stringify({ type: "compiled", ...outcome, report: compiled.report })}\n`);
+  const pixel = int8 ? 1 : 4;
+  const outcome = {
+    ...{ type: "compiled", checkpoint: path, target: name, values: int8 ? "int8" : values, file: to },
+    ...{ bytes: file.length, memoryBytes: pixel * size, report: compiled.report },
+    ...(int8 && { int8: { ...int8, graph: undefined } }),
+  };
+  if (json) process.stdout.write(`${JSON.stringify(outcome)}\n`);
   else {
     process.stdout.write(`${passTable(compiled)}\n`);
     process.stdout.write(
       facts([
         ["checkpoint", path],
         ["written", `${to}, ${bytes(file.length)}`],
-        ["memory", `${bytes(4 * size)} for planes in f32, at least ${bytes(4 * lowerBound)}`],
+        [
+          "memory",
+          `${bytes(pixel * size)} for planes in ${int8 ? "bytes" : "f32"}, at least ${bytes(pixel * lowerBound)}`,
+        ],
+        ...(int8 ? [["accuracy", accuracyOf(int8)] as const] : []),
       ]),
     );
   }
 }
+
+const accuracyOf = ({ f32, int8, images, calibration }: Int8Outcome) =>
+  `${percent(f32)} in f32, ${percent(int8)} in int8, of ${images} test images; calibrated with ${calibration}`;
 
 /** What was there at first, and what was left by each pass. */
 function passTable({ report }: Compiled): string {

@@ -3,7 +3,7 @@ import type { Graph } from "./graph.js";
 import { interpretPlanes } from "./interpret.js";
 
 /** Ranges seen, times this: other images go beyond, and in a sparse network what is cut off costs more than coarser steps. */
-const HEADROOM = 2;
+const HEADROOM = 1.5;
 
 /** What the bytes of a plane stand for: scale · (q − zero). */
 export interface PlaneScale {
@@ -29,7 +29,7 @@ export function normalized({ image: { shape, mean, std } }: Pick<Graph, "image">
 }
 
 /**
- * Scale and zero of every plane, so that its bytes hold 0 and reach twice as far as the values that it takes on any of
+ * Scale and zero of every plane, so that its bytes hold 0 and reach half as far again as the values that it takes on any of
  * the images (bytes, `[c, h, w]`). Those of the image itself are its bytes as they come.
  */
 export function calibrate(graph: Graph, images: readonly Uint8Array[]): Map<number, PlaneScale> {

@@ -2,7 +2,7 @@ import { expected } from "../errors.js";
 import { biasPlane } from "./bias.js";
 import { type Extent, extents, type MaxPool } from "./graph.js";
 import type { Int8Convolution, Int8Graph, Int8Reading, Int8Row, Requantization } from "./int8-graph.js";
-import { maxPool } from "./interpret.js";
+import { addTap, maxPool } from "./interpret.js";
 
 /** Pixels of a plane as q − zero. */
 interface Centred extends Extent {
@@ -59,18 +59,8 @@ export function requantize(sum: number, { multiplier, shift }: Requantization, z
 function convolve(step: Int8Convolution, row: Int8Row, at: Planes): Int32Array {
   const { height, width, stride, inputs, dy, dx, weights } = step;
   const sums = Int32Array.from(biasPlane(row.bias, height, width));
-  for (let k = row.first; k < row.end; k++) {
-    const input = at(inputs[k]);
-    for (let y = 0; y < height; y++) {
-      const from = y * stride + dy[k];
-      if (from < 0 || from >= input.height) continue;
-      for (let x = 0; x < width; x++) {
-        const column = x * stride + dx[k];
-        if (column >= 0 && column < input.width)
-          sums[y * width + x] += weights[k] * input.values[from * input.width + column];
-      }
-    }
-  }
+  for (let k = row.first; k < row.end; k++)
+    addTap(sums, height, width, at(inputs[k]), { weight: weights[k], dy: dy[k], dx: dx[k], stride });
   if (!row.residual) return sums;
   const residual = read(row.residual, at);
   return sums.map((value, i) => value + residual[i]);

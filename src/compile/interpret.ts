@@ -3,6 +3,7 @@ import { type Bias, biasPlane } from "./bias.js";
 import {
   type AveragePool,
   type Convolution,
+  type Extent,
   effectiveWeights,
   extents,
   type Graph,
@@ -11,9 +12,7 @@ import {
   type Reading,
 } from "./graph.js";
 
-export interface Plane {
-  readonly height: number;
-  readonly width: number;
+export interface Plane extends Extent {
   readonly values: Float64Array;
 }
 
@@ -77,16 +76,25 @@ export interface Tap {
 }
 
 /** out[y][x] += weight · input[y·stride + dy][x·stride + dx], where that lies inside. */
-export function addTap(out: Float64Array, height: number, width: number, input: Plane, tap: Tap): void {
-  const { weight, dy, dx, stride } = tap;
-  for (let y = 0; y < height; y++) {
-    const from = y * stride + dy;
-    if (from < 0 || from >= input.height) continue;
-    for (let x = 0; x < width; x++) {
-      const column = x * stride + dx;
-      if (column >= 0 && column < input.width) out[y * width + x] += weight * input.values[from * input.width + column];
-    }
+export function addTap(
+  out: Float64Array | Int32Array,
+  height: number,
+  width: number,
+  input: Extent & { readonly values: Float64Array | Int32Array },
+  { weight, dy, dx, stride }: Tap,
+): void {
+  const { values } = input;
+  const [top, bottom] = inside(height, input.height, stride, dy);
+  const [left, right] = inside(width, input.width, stride, dx);
+  for (let y = top; y < bottom; y++) {
+    const from = (y * stride + dy) * input.width + dx;
+    for (let x = left; x < right; x++) out[y * width + x] += weight * values[from + x * stride];
   }
+}
+
+/** First and one past last of `count` positions i for which 0 ≤ i · stride + offset < size. */
+function inside(count: number, size: number, stride: number, offset: number): [number, number] {
+  return [Math.max(0, Math.ceil(-offset / stride)), Math.min(count, Math.floor((size - 1 - offset) / stride) + 1)];
 }
 
 /** One channel of a max-pool. */

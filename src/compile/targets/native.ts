@@ -6,5 +6,6 @@ export const native: Target = {
   name: "native",
   description: "model file for easting's runtime",
   extension: ".easting",
+  int8: false,
   emit: (graph, { values }) => encodeModel(graph, { values }),
 };

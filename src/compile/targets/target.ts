@@ -1,4 +1,5 @@
 import type { Graph } from "../graph.js";
+import type { Int8Graph } from "../int8-graph.js";
 import type { WeightType } from "../model-file/index.js";
 
 export interface TargetOptions {
@@ -6,6 +7,8 @@ export interface TargetOptions {
   readonly values: WeightType;
   /** Whether ONNX gets its weights as sparse tensors, which few runtimes but ONNX Runtime read. */
   readonly onnxSparse?: boolean;
+  /** The graph in integers, which is written in place of the other. */
+  readonly int8?: Int8Graph;
 }
 
 /** A form that a compiled network can be written in. */
@@ -14,6 +17,8 @@ export interface Target {
   readonly description: string;
   /** Of its files. */
   readonly extension: string;
+  /** Whether it can hold a graph in integers. */
+  readonly int8: boolean;
   /** The file for a graph that all passes have run over. */
   emit(graph: Graph, options: TargetOptions): Uint8Array;
 }

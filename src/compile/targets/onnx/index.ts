@@ -13,6 +13,7 @@ export const onnx: Target = {
   name: "onnx",
   description: "ONNX model of the channels that are left, weights dense or sparse",
   extension: ".onnx",
+  int8: false,
   emit: (graph, { values, onnxSparse = false }) => {
     if (values !== "f32") throw expected("--target onnx", "--values f32", values, undefined, "EASTING_USAGE");
     return model({
