@@ -1,3 +1,4 @@
+import { basename, extname } from "node:path";
 import { type Command, Option } from "commander";
 import { type Compiled, compile, planMemory, targets, type WeightType, weightTypes } from "../compile/index.js";
 import { openNetwork } from "../east/index.js";
@@ -48,7 +49,9 @@ Examples:
   easting compile runs/first -o first.easting
   easting compile runs/first/checkpoints/best.ckpt --values f16 -o first.easting
   easting compile runs/first --int8 -o first.easting
-  easting compile runs/first --target onnx -o first.onnx`,
+  easting compile runs/first --target onnx -o first.onnx
+  easting compile runs/first --target c --int8 -o first.h
+  easting compile runs/first --target wasm -o first.wasm`,
     )
     .action(run);
 }
@@ -68,8 +71,10 @@ async function run(from: string, flags: Flags): Promise<void> {
   fit.optimizer.dispose();
   model.dispose();
   const int8 = flags.int8 ? await toInt8(from, compiled.graph, images, { ...flags, quiet: json }) : null;
-  const file = target.emit(compiled.graph, { values, onnxSparse, ...(int8 && { int8: int8.graph }) });
   const to = output ?? `model${target.extension}`;
+  const called = identifier(basename(to, extname(to)));
+  const options = { values, onnxSparse, name: called, ...(int8 && { int8: int8.graph }) };
+  const file = target.emit(compiled.graph, options);
   await replaceFile(to, file).catch((error) => {
     throw fileError("EASTING_OUTPUT_WRITE", "write", to, error);
   });
@@ -87,10 +92,12 @@ async function run(from: string, flags: Flags): Promise<void> {
       facts([
         ["checkpoint", path],
         ["written", `${to}, ${bytes(file.length)}`],
-        [
-          "memory",
-          `${bytes(pixel * size)} for planes in ${int8 ? "bytes" : "f32"}, at least ${bytes(pixel * lowerBound)}`,
-        ],
+        ...(target.facts?.(compiled.graph, options) ?? [
+          [
+            "memory",
+            `${bytes(pixel * size)} for planes in ${int8 ? "bytes" : "f32"}, at least ${bytes(pixel * lowerBound)}`,
+          ],
+        ]),
         ...(int8 ? [["accuracy", accuracyOf(int8)] as const] : []),
       ]),
     );
@@ -99,6 +106,9 @@ async function run(from: string, flags: Flags): Promise<void> {
 
 const accuracyOf = ({ f32, int8, images, calibration }: Int8Outcome) =>
   `${percent(f32)} in f32, ${percent(int8)} in int8, of ${images} test images; calibrated with ${calibration}`;
+
+/** A file's name as a name in C. */
+const identifier = (name: string) => name.replace(/[^A-Za-z0-9_]/g, "_").replace(/^(?=\d|$)/, "_");
 
 /** What was there at first, and what was left by each pass. */
 function passTable({ report }: Compiled): string {

@@ -1,4 +1,4 @@
-import type { Convolution } from "../graph.js";
+import type { Entries } from "../graph.js";
 import type { ByteReader, ByteWriter } from "./byte-stream.js";
 
 /** Smallest box that holds the taps: tap (dy, dx) has number (dy − top) · width + dx − left. */
@@ -9,8 +9,12 @@ export interface TapBox {
   readonly width: number;
 }
 
+type Tapped = Pick<Entries, "dy" | "dx"> & {
+  readonly rows: readonly { readonly first: number; readonly end: number }[];
+};
+
 /** Smallest box around the taps of a convolution that has weights. */
-export function tapBox(...steps: readonly Convolution[]): TapBox {
+export function tapBox(...steps: readonly Tapped[]): TapBox {
   let [top, left, bottom, right] = [127, 127, -128, -128];
   for (const { rows, dy, dx } of steps)
     for (const { first, end } of rows)

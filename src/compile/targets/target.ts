@@ -9,6 +9,8 @@ export interface TargetOptions {
   readonly onnxSparse?: boolean;
   /** The graph in integers, which is written in place of the other. */
   readonly int8?: Int8Graph;
+  /** What the model is called where its form has names in it; "model" by default. */
+  readonly name?: string;
 }
 
 /** A form that a compiled network can be written in. */
@@ -21,4 +23,6 @@ export interface Target {
   readonly int8: boolean;
   /** The file for a graph that all passes have run over. */
   emit(graph: Graph, options: TargetOptions): Uint8Array;
+  /** What its users need to know beforehand, by line: what, how much. */
+  facts?(graph: Graph, options: TargetOptions): readonly (readonly [string, string])[];
 }
