@@ -1,18 +1,8 @@
 import { readFileSync } from "node:fs";
 import { version } from "../../../version.js";
-import type { ImageInput } from "../../graph.js";
-import type { Program } from "../../program/program.js";
-import type { CNumbers } from "./numbers.js";
+import type { CModel } from "./model.js";
 import { flashBytes, ramBytes } from "./sizes.js";
 import { float, quoted, table } from "./table.js";
-
-export interface CModel {
-  readonly name: string;
-  readonly image: ImageInput;
-  readonly classes: readonly string[];
-  readonly program: Program;
-  readonly numbers: CNumbers;
-}
 
 const source = (file: string) => readFileSync(new URL(`../../runtime/${file}`, import.meta.url), "utf8");
 

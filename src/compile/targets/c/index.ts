@@ -3,7 +3,8 @@ import type { Graph } from "../../graph.js";
 import { f32Program } from "../../program/f32.js";
 import { int8Program } from "../../program/int8.js";
 import type { Target, TargetOptions } from "../target.js";
-import { type CModel, printHeader } from "./header.js";
+import { printHeader } from "./header.js";
+import type { CModel } from "./model.js";
 import { f32Numbers, int8Numbers } from "./numbers.js";
 import { flashBytes, ramBytes } from "./sizes.js";
 

@@ -1,4 +1,4 @@
-import type { CModel } from "./header.js";
+import type { CModel } from "./model.js";
 
 /** Bytes of constant tables. */
 export function flashBytes({ program, classes, numbers }: CModel): number {
