@@ -1,4 +1,13 @@
 /** easting: train networks in which 99 to 99.99 % of the weights do not exist, with compute that only the rest costs. */
+export {
+  type Compiled,
+  compile,
+  decodeModel,
+  encodeModel,
+  type Graph,
+  type ImageInput,
+  interpret,
+} from "./compile/index.js";
 export * from "./data/index.js";
 export * from "./east/index.js";
 export { EastingError } from "./errors.js";

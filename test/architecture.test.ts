@@ -9,7 +9,7 @@ const src = fileURLToPath(new URL("../src/", import.meta.url));
 const lines: readonly (readonly string[])[] = [
   ["index"],
   ["cli"],
-  ["reproduce", "dashboard"],
+  ["reproduce", "dashboard", "demo"],
   ["east"],
   ["sparse", "compile"],
   ["train"],

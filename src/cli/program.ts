@@ -1,6 +1,8 @@
 import { Command } from "commander";
 import { version } from "../version.js";
+import { addCompile } from "./compile.js";
 import { addData } from "./data.js";
+import { addDemo } from "./demo.js";
 import { addEvaluate } from "./evaluate.js";
 import { addInspect } from "./inspect.js";
 import { addSummary } from "./summary.js";
@@ -31,6 +33,6 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 75 interrupted and saved, 130 stopped at once`,
     );
-  for (const add of [addTrain, addEvaluate, addSummary, addInspect, addData]) add(program);
+  for (const add of [addTrain, addEvaluate, addSummary, addCompile, addDemo, addInspect, addData]) add(program);
   return program;
 }

@@ -1,5 +1,6 @@
 export type { Callback, TrainContext } from "./callback.js";
 export { type CheckpointContent, type Json, type JsonObject, readCheckpoint, type SectionData } from "./checkpoint.js";
+export { fileError, readWhole, replaceFile } from "./durable-file.js";
 export { type Evaluation, evaluate } from "./evaluate.js";
 export type { EndEvent, EpochEvent, TrainEvent } from "./events.js";
 export { type Checkpoint, type FitOptions, fit, NotFiniteError, restoreRun } from "./fit.js";
