@@ -14,7 +14,7 @@ export type DropScore = "magnitude";
  */
 export type GrowScore = "gradient" | "random" | "bernoulli" | "gse";
 
-/** One change of topology. Every tensor ends with exactly the count that it should have at `density`. */
+/** One change of topology. Every tensor ends with exactly the count that it should have at `density`, except by chance. */
 export interface TopologyChange {
   readonly density: number;
   /** Share of what the change of density leaves that is replaced; 0 only prunes or grows. */

@@ -32,8 +32,8 @@ export interface ChangeOptions {
  * Drop, then grow, per tensor (methods RigL, SET, and pruning or growing alone). Where the count falls the smallest
  * magnitudes leave; of the n weights left another ⌈dropFraction · n⌉ leave as well; what is missing then comes from all
  * other positions, so a weight just dropped may return and keeps its value and optimizer state. New weights start at 0.
- * Counts are exact; ties are broken by a seeded order, so dead regions, where every score is 0, gain no bias from the
- * storage order.
+ * Counts are exact, unless growth is by chance; ties are broken by a seeded order, so dead regions, where every score is
+ * 0, gain no bias from the storage order.
  */
 export async function changeTopology(parameters: readonly Parameter[], options: ChangeOptions): Promise<LayerChange[]> {
   const { counts, change, seed, step } = options;
@@ -51,7 +51,9 @@ export async function changeTopology(parameters: readonly Parameter[], options: 
     const positions = taken(kept[stream]);
     const indices = parameter.sparse?.topology.indices;
     const old = indices ? Int32Array.from(positions, (position) => indices[position]) : positions;
-    const missing = counts[stream] - old.length;
+    // By chance as many come as left, on average: the count goes its own way.
+    const goal = change.grow === "bernoulli" ? Math.min(parameter.nnz, counts[stream]) : counts[stream];
+    const missing = goal - old.length;
     const key = { seed, stream, step };
     if (missing === 0 || change.grow === "random")
       return { old, positions: complement(old, parameter.size, missing, (free) => drawn(key, free, missing)) };

@@ -253,6 +253,8 @@ describe("a change of topology", () => {
       total += at.length - 2;
       squares += (at.length - 2) ** 2;
     }
+    const none = { at: [], values: [], velocity: [] };
+    expect(await update(none, { count: 4, dropFraction: 0.5, grow: "bernoulli" })).toEqual(none);
     // Each of 6 places with probability 1/3: mean 2, variance 4/3.
     expect(Math.abs(total / 600 - 2)).toBeLessThan(0.2);
     expect(Math.abs(squares / 600 - (total / 600) ** 2 - 4 / 3)).toBeLessThan(0.3);
