@@ -29,8 +29,8 @@ export class SparseTraining implements Callback {
   #liveness: Liveness | null = null;
   /** Which topology and form that was worked out for. */
   #planned: readonly unknown[] = [];
-  /** Whether the run's events tell of it already, and what they told was dead. */
-  #told = false;
+  /** How many parameters there were when the run's events last told of it, 0 if they have yet to; and what was dead. */
+  #told = 0;
   #dead: readonly string[] = [];
 
   constructor(
@@ -68,8 +68,8 @@ export class SparseTraining implements Callback {
     if (!parameters.some(({ sparse }) => sparse)) return;
     const liveness = this.#current(context);
     if (this.options.liveChannels !== false) this.#live.follow(liveness);
-    if (!this.#told) this.#tell(liveness, context, step);
-    this.#told = true;
+    if (this.#told !== this.#planned.length) this.#tell(liveness, context, step);
+    this.#told = this.#planned.length;
     this.#live.apply({ growing: parameters.some(({ denseGradient }) => denseGradient.wanted) });
   }
 
@@ -79,7 +79,7 @@ export class SparseTraining implements Callback {
     const same =
       present.length === this.#planned.length && present.every((topology, i) => topology === this.#planned[i]);
     if (this.#liveness && same) return this.#liveness;
-    if (this.#liveness) this.#told = false;
+    if (this.#liveness) this.#told = 0;
     this.#planned = present;
     this.#liveness = livenessOf(model, imageShape);
     return this.#liveness;
@@ -138,7 +138,7 @@ export class SparseTraining implements Callback {
       from.dispose();
     }
     this.#live.dispose(); // planned for the topology before
-    this.#told = false;
+    this.#told = 0;
     const parameters = prunable(context.parameters());
     this.#explored.add(parameters);
     const dropped = changed.reduce((total, layer) => total + layer.dropped, 0);
@@ -190,7 +190,7 @@ export class SparseTraining implements Callback {
 
   load(_: unknown, header: JsonObject, sections: ReadonlyMap<string, SectionData>): void {
     this.#explored.load(sections);
-    this.#told = header.told === true;
+    this.#told = Number(header.told ?? 0);
     this.#dead = (header.dead ?? []) as readonly string[];
     const own = [...sections].filter(([name]) => name.startsWith("rule/"));
     const data = new Map(own.map(([name, section]) => [name.slice("rule/".length), section]));

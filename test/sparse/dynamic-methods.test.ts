@@ -128,7 +128,7 @@ describe("DSR", () => {
 
   it("halves the threshold where too many leave and doubles it where too few do", async () => {
     const follower = new Follower(dsr({ density: 5 / 16, steps: 1000, interval: 10 }), weights(), 5 / 16);
-    const threshold = () => (follower.state().header as Record<string, number>).threshold;
+    const threshold = () => (follower.state().header.rule as Record<string, number>).threshold;
     await follower.step(10); // 2 left, 1 was wanted
     expect(threshold()).toBe(0.0005);
     await follower.step(20, [], () => {
