@@ -68,7 +68,8 @@ export async function changeTopology(parameters: readonly Parameter[], options: 
     const { denseGradient } = parameter;
     if (denseGradient.tensor) return { old, positions: largestMissing(denseGradient.tensor, old, missing, tie) };
     const few = denseGradient.candidates();
-    if (!few) throw expected("topology", `a dense gradient of ${parameter.name}`, "none");
+    if (!few || missing > (denseGradient.limit?.count ?? 0))
+      throw expected("topology", `a dense gradient of ${parameter.name}`, "none");
     return { old, positions: largestAmong(few, old, missing, tie), among: few.positions };
   });
   await synchronize();

@@ -53,13 +53,13 @@ export class SparseTraining implements Callback {
     const parameters = prunable(context.parameters());
     const change = this.method.plan(step);
     if (change?.grow === "gradient") {
-      const counts = this.method.distribution?.(parameters, change.density) ?? [];
-      // Pruning alone needs no gradient of what is missing.
+      // Counts across the network are known when the step is done; until then whole gradients are kept.
+      const counts = change.across === "network" ? null : this.method.distribution?.(parameters, change.density);
       for (const [stream, { nnz, denseGradient }] of parameters.entries()) {
-        const { missing } = planned(nnz, counts[stream], change);
-        if (missing === 0 || denseGradient.wanted) continue; // others may want it whole
-        denseGradient.wanted = true;
-        denseGradient.limit = { count: missing, key: growthTie(this.options.seed, stream, step) };
+        if (denseGradient.wanted) continue; // others may want it whole
+        const missing = counts ? planned(nnz, counts[stream], change).missing : null;
+        denseGradient.wanted = missing !== 0; // pruning alone needs no gradient of what is missing
+        if (missing) denseGradient.limit = { count: missing, key: growthTie(this.options.seed, stream, step) };
       }
     }
     if (change?.grow === "gse") this.#guided.begin(parameters, { seed: this.options.seed, step });

@@ -89,7 +89,7 @@ export function liveMasks(model: ResNet, count: number, seed: number): Map<Param
     }),
     shortcut: block.shortcut ? [useOf((block.shortcut as unknown as { conv: Conv2d }).conv)] : [],
   }));
-  const [stem, head] = [useOf(model.conv1), useOf(model.fc.weight)];
+  const [stem, head] = [useOf(model.conv1), useOf((model.fc as Linear).weight)];
   const uses = [stem, ...blocks.flatMap(({ branch, shortcut }) => [...branch, ...shortcut]), head];
   const masks = new Map<Parameter, Set<number>>(prunable(model.parameters()).map((weight) => [weight, new Set()]));
   const total = () => [...masks.values()].reduce((sum, { size }) => sum + size, 0);
