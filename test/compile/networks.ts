@@ -1,7 +1,7 @@
 import type { ImageInput } from "../../src/compile/index.js";
 import { SharedConv2d, shareWeights } from "../../src/east/index.js";
 import { buildModel, type ResNet } from "../../src/models/index.js";
-import { BatchNorm2d, Conv2d, type Module, type Parameter } from "../../src/nn/index.js";
+import { BatchNorm2d, Conv2d, type Linear, type Module, type Parameter } from "../../src/nn/index.js";
 import { erdosRenyiKernel, prunable } from "../../src/sparse/index.js";
 import { sample, scope, Tensor, Topology } from "../../src/tensor/index.js";
 import { hash32, uniform } from "../numbers.js";
