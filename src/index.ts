@@ -11,6 +11,7 @@ export {
 export * from "./data/index.js";
 export * from "./east/index.js";
 export { EastingError } from "./errors.js";
+export * from "./inference/index.js";
 export * from "./models/index.js";
 export * from "./nn/index.js";
 export * from "./ops/index.js";
