@@ -1,7 +1,9 @@
 /** easting: train networks in which 99 to 99.99 % of the weights do not exist, with compute that only the rest costs. */
 export {
   type Compiled,
+  type Cost,
   compile,
+  costOf,
   decodeModel,
   encodeModel,
   type Graph,
@@ -11,6 +13,7 @@ export {
 export * from "./data/index.js";
 export * from "./east/index.js";
 export { EastingError } from "./errors.js";
+export * from "./inference/index.js";
 export * from "./models/index.js";
 export * from "./nn/index.js";
 export * from "./ops/index.js";

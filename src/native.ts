@@ -117,6 +117,24 @@ export interface Kernels {
   augment(images: Buffer, indices: Buffer, mean: Buffer, deviation: Buffer, shape: ConvShape, reflect: boolean, flip: boolean, random: boolean, key: RandomKey, y: Buffer): void;
 }
 
+/** One way of running a network, as `native/inference/model.h` has it; src/inference writes it. */
+export interface InferenceProgram {
+  readonly pixel: number;
+  readonly arena: number;
+  readonly imagePitch: number;
+  readonly image: Uint32Array;
+  readonly logits: Uint32Array;
+  readonly steps: Uint32Array;
+  readonly rows: Uint32Array;
+  readonly taps: Uint32Array;
+  readonly constantRuns: Uint32Array;
+  readonly constants: Uint32Array;
+}
+
+declare const model: unique symbol;
+/** A loaded network of the addon. */
+export type ModelHandle = { readonly [model]: true };
+
 export interface Addon {
   readonly f32: Kernels;
   readonly f64: Kernels;
@@ -135,6 +153,27 @@ export interface Addon {
   /** Seconds that the CPU's queue has spent in kernels. */
   busy(): number;
   threads(count?: number): number;
+  loadModel(
+    image: {
+      readonly channels: number;
+      readonly height: number;
+      readonly width: number;
+      readonly mean: Float32Array;
+      readonly std: Float32Array;
+      /** Of bytes, for a network in integers; else empty. */
+      readonly zeros: Int32Array;
+    },
+    programs: readonly InferenceProgram[],
+  ): ModelHandle;
+  /** form: 0 bytes [h][w][c], 1 bytes [c][h][w], 2 normalised floats [c][h][w]. Logits are [count][classes], f32 or i32. */
+  runModel(
+    model: ModelHandle,
+    pixels: ArrayBufferView,
+    form: number,
+    count: number,
+    done: (error: string, logits: ArrayBuffer) => void,
+  ): void;
+  closeModel(model: ModelHandle): void;
   devices(): {
     isa: "baseline" | "avx2" | "avx512";
     cudaBuilt: boolean;
