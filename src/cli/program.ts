@@ -4,6 +4,7 @@ import { addCompile } from "./compile.js";
 import { addData } from "./data.js";
 import { addDemo } from "./demo.js";
 import { addEvaluate } from "./evaluate.js";
+import { addImport } from "./import.js";
 import { addInspect } from "./inspect.js";
 import { addSummary } from "./summary.js";
 import { addTrain } from "./train.js";
@@ -33,6 +34,7 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 75 interrupted and saved, 130 stopped at once`,
     );
-  for (const add of [addTrain, addEvaluate, addSummary, addCompile, addDemo, addInspect, addData]) add(program);
+  for (const add of [addTrain, addEvaluate, addSummary, addCompile, addDemo, addImport, addInspect, addData])
+    add(program);
   return program;
 }

@@ -41,6 +41,7 @@ export const configSchema = z.strictObject({
   momentum: belowOne.default(0.9).describe("of SGD, with Nesterov"),
   nesterov: flag().default(true).describe("Nesterov momentum"),
   weightDecay: number().min(0, { error: "0 or more" }).default(1e-4).describe("coupled L2, on every parameter"),
+  classifierBias: flag().default(false).describe("a bias in the classifier, as PyTorch's ResNets have"),
   labelSmoothing: belowOne.default(0).describe("share of the target spread over all classes"),
   clip: oneOf("off", "active", "dense")
     .optional()

@@ -17,6 +17,8 @@ export interface NetworkOptions {
   readonly classes: number;
   /** Of the images; 3 by default. */
   readonly channels?: number;
+  /** Whether the classifier has a bias; false by default. */
+  readonly classifierBias?: boolean;
   /** Made behind every normalisation and every residual sum; ReLU by default. */
   readonly activation?: ActivationFactory;
   readonly init?: Initializer;
@@ -116,7 +118,7 @@ interface Architecture {
   readonly stem: "image" | "imagenet";
 }
 
-/** Residual network (He et al., 2016) on images `[channels, h, w, n]`, giving logits `[classes, n]`; no biases. */
+/** Residual network (He et al., 2016) on images `[channels, h, w, n]`, giving logits `[classes, n]`; no biases in convolutions. */
 export class ResNet extends Module {
   readonly conv1: Conv2d;
   readonly norm1: BatchNorm2d;
@@ -131,7 +133,13 @@ export class ResNet extends Module {
 
   constructor({ block, depths, widths, stem }: Architecture, options: NetworkOptions) {
     super();
-    const { classes, channels = 3, activation = () => new ReLU(), init = new Initializer() } = options;
+    const {
+      classes,
+      channels = 3,
+      classifierBias = false,
+      activation = () => new ReLU(),
+      init = new Initializer(),
+    } = options;
     if (!Number.isInteger(classes) || classes < 1) throw expected("resnet", "at least one class", classes);
     const Block = block === "basic" ? BasicBlock : Bottleneck;
     const [width] = widths;
@@ -151,7 +159,7 @@ export class ResNet extends Module {
     this.layer2 = stage(1);
     this.layer3 = stage(2);
     this.layer4 = stage(3);
-    this.fc = new Linear(inputs, classes, { bias: false, init });
+    this.fc = new Linear(inputs, classes, { bias: classifierBias, init });
   }
 
   /** The blocks of each stage. */
