@@ -9,7 +9,7 @@ const src = fileURLToPath(new URL("../src/", import.meta.url));
 const lines: readonly (readonly string[])[] = [
   ["index"],
   ["cli"],
-  ["reproduce", "dashboard", "demo"],
+  ["reproduce", "dashboard", "demo", "pytorch"],
   ["east", "inference"],
   ["sparse", "compile"],
   ["train"],

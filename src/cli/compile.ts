@@ -6,6 +6,7 @@ import { fileError, replaceFile, resolveCheckpoint } from "../train/index.js";
 import { usageError, warn } from "./failure.js";
 import { bytes, count, facts, millions, percent, table } from "./format.js";
 import { type Int8Outcome, toInt8 } from "./int8.js";
+import { writeSafetensors } from "./safetensors.js";
 import { wholeNumber } from "./settings.js";
 
 interface Flags {
@@ -20,14 +21,17 @@ interface Flags {
   readonly json?: boolean;
 }
 
+/** Targets of the compiler, and what is written without compiling. */
+const known = [...targets, { name: "safetensors", description: "weights and masks as trained, for PyTorch" }];
+
 export function addCompile(program: Command): void {
   program
     .command("compile")
     .description("turn a trained network into something small that only classifies")
     .argument("<run|checkpoint>", "run folder or checkpoint file")
     .addOption(
-      new Option("--target <name>", targets.map(({ name, description }) => `${name}: ${description}`).join("; "))
-        .choices(targets.map(({ name }) => name))
+      new Option("--target <name>", known.map(({ name, description }) => `${name}: ${description}`).join("; "))
+        .choices(known.map(({ name }) => name))
         .default("native"),
     )
     .addOption(
@@ -50,6 +54,7 @@ Examples:
   easting compile runs/first/checkpoints/best.ckpt --values f16 -o first.easting
   easting compile runs/first --int8 -o first.easting
   easting compile runs/first --target onnx -o first.onnx
+  easting compile runs/first --target safetensors -o first.safetensors
   easting compile runs/first --target c --int8 -o first.h
   easting compile runs/first --target wasm -o first.wasm`,
     )
@@ -58,12 +63,16 @@ Examples:
 
 async function run(from: string, flags: Flags): Promise<void> {
   const { target: name, values, onnxSparse, output, json = false } = flags;
+  if (onnxSparse && name !== "onnx") throw usageError(`--onnx-sparse: expected --target onnx, got ${name}`);
+  if (name === "safetensors") {
+    if (flags.int8 || values !== "f32") throw usageError("--target safetensors: expected weights in f32, got others");
+    return writeSafetensors(from, output ?? "model.safetensors", json);
+  }
   const target = targets.find((each) => each.name === name) as (typeof targets)[number];
   if (flags.int8 && !target.int8) {
     const able = targets.flatMap(({ name, int8 }) => (int8 ? [name] : [])).join(" or ");
     throw usageError(`--int8: expected --target ${able}, got ${name}`);
   }
-  if (onnxSparse && name !== "onnx") throw usageError(`--onnx-sparse: expected --target onnx, got ${name}`);
   const { path, content, warnings } = await resolveCheckpoint(from);
   for (const { message } of warnings) warn(message);
   const { model, images, fit } = openNetwork(content);

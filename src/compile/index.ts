@@ -35,6 +35,7 @@ export {
   decodeModel,
   type EncodeOptions,
   encodeModel,
+  fromHalf,
   isModel,
   type ModelFile,
   openModel,

@@ -49,6 +49,7 @@ export const configSchema = z.strictObject({
     .min(0, { error: "0 or more" })
     .optional()
     .describe("coupled L2, on every parameter; 0.0005 for DCTpS, else 0.0001"),
+  classifierBias: flag().default(false).describe("a bias in the classifier, as PyTorch's ResNets have"),
   labelSmoothing: belowOne.default(0).describe("share of the target spread over all classes"),
   clip: oneOf("off", "active", "dense")
     .optional()

@@ -58,6 +58,7 @@ export function prepare(input: TrainConfigInput, images: ImageFormat, trainImage
   const model = buildModel(config.model, {
     classes: images.classes.length,
     channels: images.shape[0],
+    classifierBias: config.classifierBias,
     init: new Initializer(seed),
     ...(phasing && { activation: phasing.activation }),
     ...(config.method.startsWith("dctps") && { layers: cosineLayers }),

@@ -7,6 +7,7 @@ import {
   GlobalAveragePool,
   Initializer,
   Linear,
+  type LinearOptions,
   MaxPool,
   Module,
   ReLU,
@@ -18,6 +19,8 @@ export interface NetworkOptions {
   readonly classes: number;
   /** Of the images; 3 by default. */
   readonly channels?: number;
+  /** Whether the classifier has a bias; false by default. */
+  readonly classifierBias?: boolean;
   /** Made behind every normalisation and every residual sum; ReLU by default. */
   readonly activation?: ActivationFactory;
   readonly init?: Initializer;
@@ -27,12 +30,12 @@ export interface NetworkOptions {
 
 export interface LayerFactory {
   convolution(inputs: number, outputs: number, options: Conv2dOptions): Module;
-  linear(inputs: number, outputs: number, init: Initializer): Module;
+  linear(inputs: number, outputs: number, options: LinearOptions): Module;
 }
 
 const ordinary: LayerFactory = {
   convolution: (inputs, outputs, options) => new Conv2d(inputs, outputs, options),
-  linear: (inputs, outputs, init) => new Linear(inputs, outputs, { bias: false, init }),
+  linear: (inputs, outputs, options) => new Linear(inputs, outputs, options),
 };
 
 /** What all blocks of a network are built with. */
@@ -138,7 +141,7 @@ interface Architecture {
   readonly stem: "image" | "imagenet";
 }
 
-/** Residual network (He et al., 2016) on images `[channels, h, w, n]`, giving logits `[classes, n]`; no biases. */
+/** Residual network (He et al., 2016) on images `[channels, h, w, n]`, giving logits `[classes, n]`; no biases in convolutions. */
 export class ResNet extends Module {
   readonly conv1: Module;
   readonly norm1: BatchNorm2d;
@@ -156,6 +159,7 @@ export class ResNet extends Module {
     const {
       classes,
       channels = 3,
+      classifierBias = false,
       activation = () => new ReLU(),
       init = new Initializer(),
       layers = ordinary,
@@ -184,7 +188,7 @@ export class ResNet extends Module {
     this.layer2 = stage(1);
     this.layer3 = stage(2);
     this.layer4 = stage(3);
-    this.fc = layers.linear(inputs, classes, init);
+    this.fc = layers.linear(inputs, classes, { bias: classifierBias, init });
   }
 
   /** The blocks of each stage. */

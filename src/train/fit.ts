@@ -53,6 +53,8 @@ interface Progress {
   bestTest: number | null;
 }
 
+const notBegun: Progress = { step: 0, lossSum: 0, correct: 0, images: 0, bestValidation: null, bestTest: null };
+
 /** Thrown when loss or gradients stop being numbers; the last checkpoint is intact. */
 export class NotFiniteError extends EastingError {
   constructor(step: number, loss: number, layer: string) {
@@ -77,7 +79,7 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
   const { stepsPerEpoch } = loader;
   const steps = epochs * stepsPerEpoch;
   const emitted: TrainEvent[] = [];
-  const progress: Progress = { step: 0, lossSum: 0, correct: 0, images: 0, bestValidation: null, bestTest: null };
+  const progress: Progress = { ...notBegun };
   const context: TrainContext = {
     model,
     optimizer,
@@ -96,7 +98,7 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
 
   const checkpoint = async function* (best: boolean): AsyncGenerator<TrainEvent> {
     if (!save) return;
-    const content = gather(model, optimizer, callbacks, progress, options.description);
+    const content = captureRun(model, options, progress);
     const path = await save({ step: progress.step, best, content });
     yield { type: "checkpoint", step: progress.step, path, best };
   };
@@ -225,12 +227,11 @@ async function trainStep(
   return { loss, correct, count: batch.count };
 }
 
-function gather(
+/** What a checkpoint holds: of a run that has not begun, unless `progress` says otherwise. */
+export function captureRun(
   model: Module,
-  optimizer: Optimizer,
-  callbacks: readonly Callback[],
-  progress: Progress,
-  description: JsonObject | undefined,
+  { optimizer, callbacks = [], description }: Pick<FitOptions, "optimizer" | "callbacks" | "description">,
+  progress: Readonly<Progress> = notBegun,
 ): CheckpointContent {
   const sections = collectState(model, optimizer);
   const headers: Record<string, Json> = {};
