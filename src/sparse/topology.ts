@@ -1,7 +1,7 @@
 import { expected } from "../errors.js";
 import type { Parameter } from "../nn/index.js";
 import { keyWords, randomBits, sample, synchronize, Tensor, Topology } from "../tensor/index.js";
-import type { TopologyChange } from "./method.js";
+import type { TopologyChange } from "./change.js";
 
 /** What a change did to one tensor. */
 export interface LayerChange {
@@ -39,7 +39,7 @@ export async function changeTopology(parameters: readonly Parameter[], options: 
   const { counts, change, seed, step } = options;
   const replaced = change.rounding === "down" ? Math.floor : Math.ceil;
   const kept = parameters.map((parameter, stream) => {
-    const left = Math.min(parameter.nnz, counts[stream]);
+    const left = drifts(change) ? parameter.nnz : Math.min(parameter.nnz, counts[stream]);
     if (!parameter.sparse && (change.dropFraction > 0 || counts[stream] > left))
       throw expected("topology", "sparse parameters", `${parameter.name}, which is dense`);
     // No more may leave than there are places to grow at.
@@ -52,9 +52,7 @@ export async function changeTopology(parameters: readonly Parameter[], options: 
     const positions = taken(kept[stream]);
     const indices = parameter.sparse?.topology.indices;
     const old = indices ? Int32Array.from(positions, (position) => indices[position]) : positions;
-    // By chance as many come as left, on average: the count goes its own way.
-    const goal = change.grow === "bernoulli" ? Math.min(parameter.nnz, counts[stream]) : counts[stream];
-    const missing = goal - old.length;
+    const missing = (drifts(change) ? parameter.nnz : counts[stream]) - old.length;
     const key = { seed, stream, step };
     if (missing === 0 || change.grow === "random")
       return { old, positions: complement(old, parameter.size, missing, (free) => drawn(key, free, missing)) };
@@ -77,6 +75,9 @@ export async function changeTopology(parameters: readonly Parameter[], options: 
     return rewire(parameter, old, among ? chosen.map((at) => among[at]) : chosen);
   });
 }
+
+/** By chance as many come as left, on average: counts go their own way, unless one threshold sets them. */
+const drifts = ({ grow, across }: TopologyChange) => grow === "bernoulli" && across !== "network";
 
 /** Gives a parameter the weights at `kept` positions that it has, and new ones (0) at `grown`; no position twice. */
 export function rewire(parameter: Parameter, kept: Int32Array, grown: Int32Array): LayerChange {

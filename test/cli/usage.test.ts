@@ -40,10 +40,7 @@ describe("the command line", () => {
     [["trian"], "unknown command 'trian'; did you mean train?"],
     [["train", "--modle", "resnet20"], "unknown option '--modle'; did you mean --model?"],
     [["train", "--model", "resnet35"], `--model: expected one of ${models}, got resnet35; did you mean resnet32?`],
-    [
-      ["train", "--method", "east2"],
-      `--method: expected one of ${methods}, got east2; did you mean east?`,
-    ],
+    [["train", "--method", "east2"], `--method: expected one of ${methods}, got east2; did you mean east?`],
     [
       ["train", "--sparsity", "100"],
       "--sparsity: expected a percentage below 100, as at 100 no weight is left, got 100",
