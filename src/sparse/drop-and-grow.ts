@@ -1,6 +1,7 @@
 import { expected } from "../errors.js";
+import type { GrowScore } from "./change.js";
 import { erdosRenyiKernel } from "./distribution.js";
-import { type GrowScore, type MethodOptions, randomTopology, type SparseMethod } from "./method.js";
+import { type MethodOptions, randomTopology, type SparseMethod } from "./method.js";
 import { dropFractionCosine } from "./schedule.js";
 
 /**

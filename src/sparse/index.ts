@@ -1,3 +1,4 @@
+export type { DropScore, GrowScore, TopologyChange } from "./change.js";
 export {
   type Distribution,
   distributions,
@@ -12,15 +13,12 @@ export { dropAndGrow, dueEvery, growingBy, scaledInterval } from "./drop-and-gro
 export { ensureLive } from "./live-topology.js";
 export { type Liveness, liveFraction, liveness, livenessOf } from "./liveness.js";
 export {
-  type DropScore,
-  type GrowScore,
   type Initialize,
   type MethodOptions,
   type RuleContext,
   randomTopology,
   type SparseMethod,
   type StartingNetwork,
-  type TopologyChange,
   type UpdateRule,
 } from "./method.js";
 export * from "./methods/index.js";

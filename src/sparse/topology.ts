@@ -1,7 +1,7 @@
 import { expected } from "../errors.js";
 import type { Parameter } from "../nn/index.js";
 import { keyWords, type LargestGradients, randomBits, sample, synchronize, Tensor, Topology } from "../tensor/index.js";
-import type { TopologyChange } from "./method.js";
+import type { TopologyChange } from "./change.js";
 
 /** What a change did to one tensor. */
 export interface LayerChange {
@@ -51,9 +51,7 @@ export async function changeTopology(parameters: readonly Parameter[], options: 
     const positions = taken(kept[stream]);
     const indices = parameter.sparse?.topology.indices;
     const old = indices ? Int32Array.from(positions, (position) => indices[position]) : positions;
-    // By chance as many come as left, on average: the count goes its own way.
-    const goal = change.grow === "bernoulli" ? Math.min(parameter.nnz, counts[stream]) : counts[stream];
-    const missing = goal - old.length;
+    const missing = (drifts(change) ? parameter.nnz : counts[stream]) - old.length;
     const key = { seed, stream, step };
     if (missing === 0 || change.grow === "random")
       return { old, positions: complement(old, parameter.size, missing, (free) => drawn(key, free, missing)) };
@@ -81,15 +79,18 @@ export async function changeTopology(parameters: readonly Parameter[], options: 
 }
 
 /** How many weights of a tensor of `nnz` the change keeps, and how many then come. */
-export function planned(nnz: number, count: number, { dropFraction, rounding }: TopologyChange) {
-  const left = Math.min(nnz, count);
-  const replaced = (rounding === "down" ? Math.floor : Math.ceil)(dropFraction * left);
-  return { keep: left - replaced, missing: count - left + replaced };
+export function planned(nnz: number, count: number, change: TopologyChange) {
+  const left = drifts(change) ? nnz : Math.min(nnz, count);
+  const replaced = (change.rounding === "down" ? Math.floor : Math.ceil)(change.dropFraction * left);
+  return { keep: left - replaced, missing: (drifts(change) ? nnz : count) - left + replaced };
 }
 
 /** The order in which equal scores of growth come, by the tensor's number. */
 export const growthTie = (seed: number, stream: number, step: number) =>
   ({ seed, purpose: "tie", stream: 2 * stream + 1, step }) as const;
+
+/** By chance as many come as left, on average: counts go their own way, unless one threshold sets them. */
+const drifts = ({ grow, across }: TopologyChange) => grow === "bernoulli" && across !== "network";
 
 /** Gives a parameter the weights at `kept` positions that it has, and new ones (0) at `grown`; no position twice. */
 export function rewire(parameter: Parameter, kept: Int32Array, grown: Int32Array): LayerChange {

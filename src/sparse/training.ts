@@ -1,10 +1,11 @@
 import type { Parameter } from "../nn/index.js";
 import type { Callback, JsonObject, SectionData, TrainContext } from "../train/index.js";
+import type { TopologyChange } from "./change.js";
 import { Explored } from "./explored.js";
 import { GuidedExploration } from "./guided-exploration.js";
 import { LiveChannels } from "./live-channels.js";
 import { type Liveness, livenessOf } from "./liveness.js";
-import type { RuleContext, SparseMethod, TopologyChange, UpdateRule } from "./method.js";
+import type { RuleContext, SparseMethod, UpdateRule } from "./method.js";
 import { magnitudeCounts } from "./network-counts.js";
 import { changeTopology, growthTie, type LayerChange, planned } from "./topology.js";
 

@@ -253,6 +253,12 @@ describe("a change of topology", () => {
       total += at.length - 2;
       squares += (at.length - 2) ** 2;
     }
+    // A tensor that drifted above its count is not brought back.
+    const five = { at: [0, 2, 3, 5, 7], values: [0.5, -0.1, 0.3, -0.8, 0.9], velocity: [1, 2, 3, 4, 5] };
+    const sizes = [];
+    for (let step = 1; step <= 600; step++)
+      sizes.push((await update(five, { count: 4, dropFraction: 0.4, grow: "bernoulli", step })).at.length);
+    expect(Math.abs(sizes.reduce((a, b) => a + b) / 600 - 5)).toBeLessThan(0.2);
     const none = { at: [], values: [], velocity: [] };
     expect(await update(none, { count: 4, dropFraction: 0.5, grow: "bernoulli" })).toEqual(none);
     // Each of 6 places with probability 1/3: mean 2, variance 4/3.
