@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 
 /**
- * @typedef {{ ms: number, cpuMs: number, loss: number | null, ordinaryMs?: number[] }} Step One timed step; times in
- *   milliseconds, `cpuMs` over all threads.
+ * @typedef {{ ms: number, cpuMs: number, kernelMs?: number, loss: number | null, ordinaryMs?: number[] }} Step One timed
+ *   step; times in milliseconds, `cpuMs` over all threads, `kernelMs` of the queue in kernels.
  */
 
 /** A child process that runs one training step whenever it is told to, and sleeps in between. */
@@ -14,6 +14,7 @@ export class Contestant {
   /** What it said when it was ready. @type {Record<string, any>} */
   facts = {};
   peakRssBytes = 0;
+  eventLoopP99Ms = 0;
   #errors = "";
   #child;
   #lines;
@@ -45,7 +46,8 @@ export class Contestant {
 
   async quit() {
     this.#child.stdin.end("quit\n");
-    this.peakRssBytes = (await this.#answer()).peakRssBytes;
+    const { peakRssBytes, eventLoopP99Ms = 0 } = await this.#answer();
+    Object.assign(this, { peakRssBytes, eventLoopP99Ms });
     if (this.#child.exitCode === null) await once(this.#child, "exit");
   }
 

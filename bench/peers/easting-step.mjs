@@ -1,9 +1,10 @@
 // Takes easting's side of the step benchmark: whole training steps through `fit`, one per command.
 //
 // Prints {"ready": …} on one line after the warm-up, then reads commands from standard input: "step" runs one step and
-// prints {"ms", "cpuMs", "loss"}; "quit", or the end of the input, prints {"peakRssBytes"} and ends. The same protocol
+// prints {"ms", "cpuMs", "kernelMs", "loss"}; "quit", or the end of the input, prints {"peakRssBytes", "eventLoopP99Ms"} and ends. The same protocol
 // as pytorch_step.py. A step is what training does: augmentation of a fresh batch, forward, backward, clipping where the
 // configuration clips, optimizer; its time ends when all of its work is done.
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import {
@@ -14,18 +15,21 @@ import {
   prepare,
   prunable,
   resolveCheckpoint,
+  summarize,
   synchronize,
   syntheticDataset,
   Topology,
   threads,
 } from "easting";
+import { native } from "../../dist/native.js";
 
-/** Ordinary steps in between topology updates: the topology that the timed update starts from has been trained on. */
+/** Steps between topology updates, as in cyclic sparsity and the original RigL. */
 const growthInterval = 100;
 const never = 2 ** 31 - 1;
 
 /** @type {Record<string, import("easting").TrainConfigInput>} */
 const configs = {
+  dense: { method: "dense" },
   rigl: { method: "rigl", updateEvery: never },
   // The state after the phase-out: ReLU, two blocks a stage with weights of their own, the final density.
   east: { method: "east", dyrelu: false, cycles: 0, updateEvery: never },
@@ -53,7 +57,8 @@ threads(Number(values.threads));
 
 const growth = values.config === "growth-step";
 const stepsPerCommand = growth ? growthInterval : 1;
-const images = batch * (Number(values.steps) * stepsPerCommand + 1); // never a whole epoch, so no evaluation in between
+/** At most 100 MB of them; seldom a whole epoch, whose end would fall into a step's time. */
+const images = batch * Math.min(Number(values.steps) * stepsPerCommand + 1, 251);
 const blank = syntheticDataset({ classes: 10, shape: [3, 32, 32], count: images, testCount: 1, validation: "none" });
 const data = { ...blank, augmentation: /** @type {const} */ ({ pad: 4, mode: "reflect", flip: true }) };
 
@@ -92,6 +97,7 @@ function loadNetwork({ sections }) {
 /** One training step, to the end of its last kernel. */
 async function step() {
   const cpu = process.cpuUsage();
+  const busy = native.busy();
   const start = performance.now();
   let loss = Number.NaN;
   for (;;) {
@@ -104,7 +110,7 @@ async function step() {
   await synchronize();
   const ms = performance.now() - start;
   const { user, system } = process.cpuUsage(cpu);
-  return { ms, cpuMs: (user + system) / 1000, loss };
+  return { ms, cpuMs: (user + system) / 1000, kernelMs: 1000 * (native.busy() - busy), loss };
 }
 
 /** The step that a command asks for; with growth steps, the ordinary ones before it too. */
@@ -119,7 +125,16 @@ const say = (/** @type {unknown} */ record) => process.stdout.write(`${JSON.stri
 const losses = [];
 for (let k = 0; k < Number(values.warmup); k++) losses.push((await turn()).loss);
 const parameters = prunable(model.parameters());
-const { liveWeights, liveLogits } = livenessOf(model, data.shape);
+const { liveWeights, liveLogits, layers } = livenessOf(model, data.shape);
+const alive = new Map(
+  parameters.map(({ name, sparse }) => [name, sparse && layers.get(sparse.topology)?.liveChannels]),
+);
+/** Outputs of convolutions, of one image, that are on a path from image to logit: what a step has to pass over. */
+const liveOutputs = summarize(model, data.shape).layers.reduce(
+  (total, { name, sharedFrom, shape, output: [h, w] }) =>
+    total + (alive.get(sharedFrom ?? `${name}.weight`) ?? shape[0]) * h * w,
+  0,
+);
 say({
   ready: true,
   ...values,
@@ -128,8 +143,11 @@ say({
   storedWeights: nnzOf(parameters),
   liveWeights,
   liveLogits,
+  liveOutputs,
   losses,
 });
+const delay = monitorEventLoopDelay({ resolution: 1 });
+delay.enable();
 for await (const line of createInterface({ input: process.stdin })) {
   if (line.trim() === "quit") break;
   say(await turn());
@@ -137,5 +155,5 @@ for await (const line of createInterface({ input: process.stdin })) {
 await events.return(undefined);
 recipe.fit.optimizer.dispose();
 model.dispose();
-say({ peakRssBytes: process.resourceUsage().maxRSS * 1024 });
+say({ peakRssBytes: process.resourceUsage().maxRSS * 1024, eventLoopP99Ms: delay.percentile(99) / 1e6 });
 process.exit(0);

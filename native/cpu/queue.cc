@@ -1,5 +1,6 @@
 #include "queue.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -30,6 +31,10 @@ class Queue {
     std::lock_guard lock(mutex_);
     if (error_.empty()) error_ = message;
   }
+  double busy_seconds() {
+    std::lock_guard lock(mutex_);
+    return busy_.count();
+  }
   std::string take_error() {
     std::lock_guard lock(mutex_);
     return std::exchange(error_, {});
@@ -45,13 +50,16 @@ class Queue {
       kernels_.pop_front();
       running_ = true;
       lock.unlock();
+      const auto start = std::chrono::steady_clock::now();
       try {
         kernel();
       } catch (const std::exception& error) {
         fail(error.what());
       }
       kernel = nullptr;
+      const auto end = std::chrono::steady_clock::now();
       lock.lock();
+      busy_ += end - start;
       running_ = false;
       if (kernels_.empty()) idle_.notify_all();
     }
@@ -61,6 +69,7 @@ class Queue {
   std::condition_variable filled_, idle_;
   std::deque<std::function<void()>> kernels_;
   bool running_ = false;
+  std::chrono::duration<double> busy_{0};
   std::string error_;
   std::thread thread_;
 };
@@ -78,6 +87,8 @@ void synchronize() {
   queue().drain();
   if (auto error = queue().take_error(); !error.empty()) throw std::runtime_error(error);
 }
+
+double busy_seconds() { return queue().busy_seconds(); }
 
 void when_finished(std::function<void(std::string)> done) {
   queue().push([done = std::move(done)] { done(queue().take_error()); });

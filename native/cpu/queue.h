@@ -10,6 +10,8 @@ void flush_denormals();
 void enqueue(std::function<void()> kernel);
 // Waits for all queued work; throws what the first failed kernel threw.
 void synchronize();
+// Time spent in kernels since the process started.
+double busy_seconds();
 // Calls `done(error message or empty)` on the queue's thread after all work queued so far.
 void when_finished(std::function<void(std::string)> done);
 

@@ -4,7 +4,7 @@ import { type Command, Option } from "commander";
 import { resolveConfig, type TrainConfig, type TrainConfigInput, train } from "../east/index.js";
 import { EastingError } from "../errors.js";
 import { type DeviceRequest, resolveDevice, threads } from "../tensor/index.js";
-import { type EndEvent, type EpochEvent, readEvents, type TrainEvent } from "../train/index.js";
+import { type EndEvent, readEvents, type TrainEvent } from "../train/index.js";
 import { version } from "../version.js";
 import { INTERRUPTED, usageError, warn } from "./failure.js";
 import { count, duration, percent } from "./format.js";
@@ -173,12 +173,11 @@ async function runTrain({ config, source, out, resume }: Plan, flags: Flags): Pr
       tell(`data     ${describeData(data)}`);
       tell(`device   ${reason}`);
       tell(`run      ${out}${resume ? " (resumed)" : ""}`);
-      const warned = new Set<string>();
       const events = train(config, data, { out, resume, keep, saveEvery, stopAfter, signal, dataSource: source });
       for await (const event of events) {
         if (json) process.stdout.write(`${JSON.stringify(event)}\n`);
         else progress.show(event);
-        for (const message of complaints(event, warned)) progress.aside(() => warn(message));
+        if (event.type === "warning") progress.aside(() => warn(event.message));
         if (event.type === "checkpoint") saved = event.path;
         if (event.type === "end") {
           progress.stop();
@@ -209,20 +208,6 @@ async function runTrain({ config, source, out, resume }: Plan, flags: Flags): Pr
 function describeConfig({ model, method, sparsity, epochs, batch, seed }: TrainConfig): string {
   const by = method === "dense" ? "dense" : `${method}, ${sparsity} % sparsity`;
   return `${model}, ${by}, ${epochs} epoch${epochs === 1 ? "" : "s"}, batch ${batch}, seed ${seed}`;
-}
-
-/** Warnings of a run, and what an epoch shows to be dead, each once. */
-function* complaints(event: TrainEvent, warned: Set<string>): Generator<string> {
-  if (event.type === "warning") yield event.message;
-  if (event.type !== "epoch") return;
-  const { liveLogits, deadLayers = 0 } = event as EpochEvent & { liveLogits?: number; deadLayers?: number };
-  if (liveLogits === 0 && !warned.has("logits")) {
-    warned.add("logits");
-    yield "no logit depends on the image any more: too few weights are left to connect them; lower the sparsity";
-  } else if (deadLayers > 0 && !warned.has("layers") && !warned.has("logits")) {
-    warned.add("layers");
-    yield `${deadLayers} of the sparse layers have no weight on a path from image to logit; easting summary names them`;
-  }
 }
 
 function result(event: EndEvent): string {

@@ -14,12 +14,12 @@ export abstract class Module {
   namedParameters(): Map<string, Parameter> {
     const found = new Map<string, Parameter>();
     const seen = new Set<Parameter>();
-    for (const [path, value] of this.#leaves())
-      if (value instanceof Parameter && !seen.has(value)) {
-        seen.add(value);
-        value.name = path;
-        found.set(path, value);
-      }
+    this.#walk("", (path, value) => {
+      if (!(value instanceof Parameter) || seen.has(value)) return;
+      seen.add(value);
+      value.name = path;
+      found.set(path, value);
+    });
     return found;
   }
 
@@ -29,14 +29,19 @@ export abstract class Module {
 
   /** State that is not trained, by name: running statistics. */
   buffers(): Map<string, Tensor> {
-    return new Map(this.#leaves().filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor));
+    const found = new Map<string, Tensor>();
+    this.#walk("", (path, value) => {
+      if (value instanceof Tensor) found.set(path, value);
+    });
+    return found;
   }
 
   /** This module ("") and every module below it, by name. */
   modules(): Map<string, Module> {
-    const found = new Map<string, Module>([["", this]]);
-    for (const [name, child] of this.#children())
-      for (const [path, module] of child.modules()) found.set(path ? `${name}.${path}` : name, module);
+    const found = new Map<string, Module>();
+    this.#walk("", (path, value) => {
+      if (value instanceof Module) found.set(path, value);
+    });
     return found;
   }
 
@@ -55,23 +60,18 @@ export abstract class Module {
     for (const buffer of this.buffers().values()) buffer.dispose();
   }
 
-  #children(): [string, Module][] {
-    return Object.entries(this).flatMap(([name, value]) => {
-      if (value instanceof Module) return [[name, value] as [string, Module]];
-      if (Array.isArray(value))
-        return value.flatMap((item, i) => (item instanceof Module ? [[`${name}.${i}`, item] as [string, Module]] : []));
-      return [];
-    });
-  }
-
-  #leaves(): [string, Parameter | Tensor][] {
-    return [...this.modules()].flatMap(([path, module]) =>
-      Object.entries(module).flatMap(([name, value]) =>
-        value instanceof Parameter || value instanceof Tensor
-          ? [[path ? `${path}.${name}` : name, value] as [string, Parameter | Tensor]]
-          : [],
-      ),
-    );
+  /** This module, then its own parameters and buffers, then the modules below it, each with its path. */
+  #walk(path: string, visit: (path: string, value: Module | Parameter | Tensor) => void): void {
+    visit(path, this);
+    const children: [string, Module][] = [];
+    for (const [name, value] of Object.entries(this)) {
+      const at = path ? `${path}.${name}` : name;
+      if (value instanceof Module) children.push([at, value]);
+      else if (value instanceof Parameter || value instanceof Tensor) visit(at, value);
+      else if (Array.isArray(value))
+        for (const [i, item] of value.entries()) if (item instanceof Module) children.push([`${at}.${i}`, item]);
+    }
+    for (const [at, child] of children) child.#walk(at, visit);
   }
 }
 

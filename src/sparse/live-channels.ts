@@ -1,6 +1,5 @@
-import type { Module } from "../nn/index.js";
 import { Tensor } from "../tensor/index.js";
-import { livenessOf } from "./liveness.js";
+import type { Liveness } from "./liveness.js";
 
 /** A layer that can leave out outputs nobody needs. */
 interface Site {
@@ -15,10 +14,14 @@ interface Site {
 export class LiveChannels {
   readonly #plan = new Map<Site, { readonly needed: Tensor; readonly growing: Tensor }>();
 
-  /** Works the plan out for the network's present topology and form; none while an activation mixes all channels. */
-  update(model: Module, imageShape: readonly [number, number, number]): void {
+  #from: Liveness | null = null;
+
+  /** Takes the plan from what is live; none while an activation mixes all channels. */
+  follow(liveness: Liveness): void {
+    if (liveness === this.#from) return;
     this.dispose();
-    const { needed, mixed } = livenessOf(model, imageShape);
+    this.#from = liveness;
+    const { needed, mixed } = liveness;
     if (mixed) return;
     const tensor = (flags: Uint8Array) => Tensor.from(flags, [flags.length], { dtype: "i32" }).keep();
     for (const [site, flags] of needed)
@@ -33,6 +36,7 @@ export class LiveChannels {
       growing.dispose();
     }
     this.#plan.clear();
+    this.#from = null;
   }
 
   /**

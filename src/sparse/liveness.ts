@@ -8,12 +8,21 @@ export interface Liveness {
   readonly liveWeights: number;
   /** Logits that depend on the image. */
   readonly liveLogits: number;
-  /** Per sparse weight tensor: existing and live weights. */
-  readonly layers: ReadonlyMap<Topology, { readonly nnz: number; readonly live: number }>;
+  /** Per sparse weight tensor, over all its uses. */
+  readonly layers: ReadonlyMap<Topology, LayerLiveness>;
   /** Per use of a sparse weight (the layer that made it): which outputs a logit depends on. */
   readonly needed: ReadonlyMap<object, Uint8Array>;
   /** Whether an activation joins all channels of an image, so that all of them matter. */
   readonly mixed: boolean;
+}
+
+export interface LayerLiveness {
+  /** Weights that exist, and those of them on a path from image to logit. */
+  readonly nnz: number;
+  readonly live: number;
+  /** Output channels, and those of them on such a path. */
+  readonly channels: number;
+  readonly liveChannels: number;
 }
 
 type Channels = Uint8Array;
@@ -30,8 +39,22 @@ export function liveness(logits: Tensor, image: Tensor): Liveness {
   const needed = new Map<Tensor, Channels>([[logits, new Uint8Array(logits.shape[0]).fill(1)]]);
   const used = new Map<Topology, Uint8Array>();
   for (const node of nodes.toReversed()) backward(node, reached, needed, used);
+  const outputs = new Map<Topology, Uint8Array>();
+  for (const { name, attributes, output } of nodes) {
+    if (name !== "sparseConv") continue;
+    const { topology } = attributes as SparseConv;
+    const live = outputs.get(topology) ?? new Uint8Array(topology.shape[0]);
+    outputs.set(
+      topology,
+      live.map((flag, o) => flag | ((reached.get(output)?.[o] ?? 0) & (needed.get(output)?.[o] ?? 0))),
+    );
+  }
   const layers = new Map(
-    [...used].map(([topology, live]) => [topology, { nnz: topology.nnz, live: count(live) }] as const),
+    [...outputs].map(([topology, channels]) => {
+      const live = used.get(topology) ?? new Uint8Array(topology.nnz);
+      const [{ nnz }, liveChannels] = [topology, count(channels)];
+      return [topology, { nnz, live: count(live), channels: channels.length, liveChannels }] as const;
+    }),
   );
   const liveWeights = [...layers.values()].reduce((total, { live }) => total + live, 0);
   const sites = nodes.flatMap((node) => {
@@ -43,7 +66,7 @@ export function liveness(logits: Tensor, image: Tensor): Liveness {
     liveLogits: count(reached.get(logits) ?? new Uint8Array(0)),
     layers,
     needed: new Map(sites),
-    mixed: nodes.some((node) => node.name === "dyrelu"),
+    mixed: nodes.some((node) => node.name === "dyrelu" || node.name === "dctConv"),
   };
 }
 
@@ -57,6 +80,9 @@ function connections({ topology }: SparseConv, visit: (o: number, i: number, k: 
     visit(Math.floor(row / inputs), row % inputs, k);
   });
 }
+
+/** Whether every output channel of an op depends on every input channel. */
+const joins = ({ name }: TapeNode) => name === "denseConv" || name === "dctConv";
 
 /** Activations among a node's inputs: what flows, as opposed to weights. */
 function activations(node: TapeNode): Tensor[] {
@@ -73,7 +99,7 @@ function forward(node: TapeNode, reached: Map<Tensor, Channels>): Channels {
     });
     return out;
   }
-  if (node.name === "denseConv") return out.fill(inputs[0].includes(1) ? 1 : 0);
+  if (joins(node)) return out.fill(inputs[0].includes(1) ? 1 : 0);
   // Channel by channel; a side with k times as many channels (DyReLU's coefficients, a flattened image) in groups of k.
   for (const channels of inputs)
     spread(channels.length, out.length, (from, to) => {
@@ -102,7 +128,7 @@ function backward(
         mine[i] |= need[o];
         live[k] |= need[o] & (from?.[i] ?? 0);
       });
-    } else if (node.name === "denseConv") {
+    } else if (joins(node)) {
       if (need.includes(1)) mine.fill(1);
     } else
       spread(mine.length, need.length, (from, to) => {

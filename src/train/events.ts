@@ -3,6 +3,7 @@ export type TrainEvent =
   | ({ type: "start"; step: number; steps: number; stepsPerEpoch: number; epochs: number; device: string } & Extra)
   | ({ type: "step"; step: number; epoch: number; loss: number; accuracy: number; learningRate: number } & Extra)
   | ({ type: "topology"; step: number; density: number; nnz: number; dropped: number; grown: number } & Extra)
+  | ({ type: "liveness"; step: number; liveWeights: number; liveLogits: number; layers: readonly unknown[] } & Extra)
   | EpochEvent
   | { type: "checkpoint"; step: number; path: string; best: boolean }
   | { type: "warning"; step: number; message: string }

@@ -105,6 +105,6 @@ describe("easting train", () => {
   it("warns once when too few weights are left to reach a logit", () => {
     const few = ["--model", "resnet20", "--method", "static", "--sparsity", "99.99", "--epochs", "2", "--batch", "512"];
     const { stderr } = easting("train", ...few, "--out", join(folder, "few"));
-    expect(stderr).toMatch(/^warning: no logit depends on the image any more.*\n$/);
+    expect(stderr).toMatch(/^warning: no logit depends on the image: too few weights .*\n$/);
   });
 });

@@ -221,6 +221,19 @@ describe("backward", () => {
     });
   });
 
+  it("frees what it has passed when asked to, but for the loss, leaves and what is kept", () => {
+    scope(() => {
+      const x = Tensor.from([1, 2], [2], { requiresGradient: true });
+      const square = multiply(x, x);
+      const kept = scale(square, 3).keep();
+      const loss = sum(kept);
+      backward(loss, { release: true });
+      expect([x, square, kept, loss].map(({ disposed }) => disposed)).toEqual([false, true, false, false]);
+      expect([...(x.gradient as Tensor).dataSync()]).toEqual([6, 12]);
+      kept.dispose();
+    });
+  });
+
   it("refuses what is no scalar, or has no history", () => {
     scope(() => {
       const x = Tensor.zeros([2], { requiresGradient: true });
