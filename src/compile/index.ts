@@ -39,6 +39,7 @@ export {
   isModel,
   type ModelFile,
   openModel,
+  type ValueType,
   type WeightType,
   weightTypes,
 } from "./model-file/index.js";
