@@ -6,6 +6,7 @@
 
 #include "cpu/parallel.h"
 #include "cpu/queue.h"
+#include "inference/addon.h"
 #include "random.h"
 #ifdef EASTING_CUDA
 #include "cuda/runtime.h"
@@ -14,6 +15,7 @@
 #define EASTING_VARIANT baseline_f32
 #define EASTING_REAL float
 #include "kernels.h"
+#include "inference/kernels.h"
 #undef EASTING_VARIANT
 #undef EASTING_REAL
 #define EASTING_VARIANT baseline_f64
@@ -25,9 +27,11 @@
 #define EASTING_VARIANT avx2_f32
 #define EASTING_REAL float
 #include "kernels.h"
+#include "inference/kernels.h"
 #undef EASTING_VARIANT
 #define EASTING_VARIANT avx512_f32
 #include "kernels.h"
+#include "inference/kernels.h"
 #undef EASTING_VARIANT
 #undef EASTING_REAL
 #endif
@@ -305,6 +309,13 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("trim", trim_memory);
   add("threads", threads);
   add("devices", devices);
+#ifdef EASTING_HAS_X86_VARIANTS
+#define EASTING_PICK(name) pick(&baseline_f32::name, &avx2_f32::name, &avx512_f32::name)
+#else
+#define EASTING_PICK(name) &baseline_f32::name
+#endif
+  inference::add_functions(exports, {EASTING_PICK(run_rows), EASTING_PICK(write_bytes)});
+#undef EASTING_PICK
   return exports;
 }
 

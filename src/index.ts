@@ -12,6 +12,7 @@ export * from "./data/index.js";
 export { type DemoOptions, demoPage } from "./demo/index.js";
 export * from "./east/index.js";
 export { EastingError } from "./errors.js";
+export * from "./inference/index.js";
 export * from "./models/index.js";
 export * from "./nn/index.js";
 export * from "./ops/index.js";

@@ -72,6 +72,24 @@ export interface Kernels {
   augment(images: Buffer, indices: Buffer, mean: Buffer, deviation: Buffer, shape: ConvShape, reflect: boolean, flip: boolean, random: boolean, key: RandomKey, y: Buffer): void;
 }
 
+/** One way of running a network, as `native/inference/model.h` has it; src/inference writes it. */
+export interface InferenceProgram {
+  readonly pixel: number;
+  readonly arena: number;
+  readonly imagePitch: number;
+  readonly image: Uint32Array;
+  readonly logits: Uint32Array;
+  readonly steps: Uint32Array;
+  readonly rows: Uint32Array;
+  readonly taps: Uint32Array;
+  readonly constantRuns: Uint32Array;
+  readonly constants: Float32Array;
+}
+
+declare const model: unique symbol;
+/** A loaded network of the addon. */
+export type ModelHandle = { readonly [model]: true };
+
 export interface Addon {
   readonly f32: Kernels;
   readonly f64: Kernels;
@@ -88,6 +106,25 @@ export interface Addon {
   memory(device: number): { live: number; peak: number; reserved: number };
   trim(device: number): void;
   threads(count?: number): number;
+  loadModel(
+    image: {
+      readonly channels: number;
+      readonly height: number;
+      readonly width: number;
+      readonly mean: Float32Array;
+      readonly std: Float32Array;
+    },
+    programs: readonly InferenceProgram[],
+  ): ModelHandle;
+  /** form: 0 bytes [h][w][c], 1 bytes [c][h][w], 2 normalised floats [c][h][w]. Logits are [count][classes]. */
+  runModel(
+    model: ModelHandle,
+    pixels: ArrayBufferView,
+    form: number,
+    count: number,
+    done: (error: string, logits: Float32Array) => void,
+  ): void;
+  closeModel(model: ModelHandle): void;
   devices(): {
     isa: "baseline" | "avx2" | "avx512";
     cudaBuilt: boolean;
