@@ -41,7 +41,7 @@ void check_row(const Program& program, const Step& s, const Row& row) {
       break;
   }
   if (row.halo && s.op != Op::split) {
-    bounds.run(row.output, s.vectors);
+    bounds.run(row.output, std::int64_t{s.vectors} + 1);
     check(s.width <= s.pitch && s.height * std::int64_t{s.pitch} * program.pixel <= 16 * std::int64_t{s.vectors});
   }
 }

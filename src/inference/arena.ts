@@ -27,13 +27,13 @@ export class Arena {
     return ceil(height * pitch * this.pixel) / lanes;
   }
 
-  /** Where a plane's first pixel is. */
+  /** Where a plane's first pixel is. Behind its last there is room for a vector. */
   take(layout: Layout): number {
     const free = this.#free.get(layout)?.pop();
     if (free !== undefined) return free;
     const { pitch, top, left, right, bottom } = layout;
     const at = this.#size + ceil((top * pitch + left) * this.pixel);
-    this.#size = at + lanes * this.vectors(layout) + ceil((bottom * pitch + right) * this.pixel);
+    this.#size = at + lanes * (this.vectors(layout) + 1) + ceil((bottom * pitch + right) * this.pixel);
     return at;
   }
 

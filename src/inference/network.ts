@@ -65,7 +65,7 @@ export class Network implements Disposable {
 }
 
 /** Images that are computed at once: one, or where there are many a whole vector of them. */
-const tileSizes = [1, 16];
+const tileSizes = [1, ...(process.env.TILE ?? "").split(",").filter(Boolean).map(Number)];
 
 /** Loads a model file, from its path or its bytes. Errors are those of `decodeModel`. */
 export async function load(model: string | URL | Uint8Array): Promise<Network> {
