@@ -11,7 +11,7 @@ using inference::Step;
 using inference::Tap;
 
 #if defined(__AVX512F__)
-inline constexpr int tile_vectors = 8;
+inline constexpr int tile_vectors = 12;
 #elif defined(__AVX2__)
 inline constexpr int tile_vectors = 4;
 #else
