@@ -314,7 +314,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
 #else
 #define EASTING_PICK(name) &baseline_f32::name
 #endif
-  inference::add_functions(exports, {EASTING_PICK(run_rows), EASTING_PICK(write_bytes)});
+  inference::add_functions(exports, {EASTING_PICK(run_rows_f32), EASTING_PICK(run_rows_i32),
+                                    EASTING_PICK(write_bytes_f32), EASTING_PICK(write_bytes_i32)});
 #undef EASTING_PICK
   return exports;
 }

@@ -83,7 +83,7 @@ export interface InferenceProgram {
   readonly rows: Uint32Array;
   readonly taps: Uint32Array;
   readonly constantRuns: Uint32Array;
-  readonly constants: Float32Array;
+  readonly constants: Uint32Array;
 }
 
 declare const model: unique symbol;
@@ -113,16 +113,18 @@ export interface Addon {
       readonly width: number;
       readonly mean: Float32Array;
       readonly std: Float32Array;
+      /** Of bytes, for a network in integers; else empty. */
+      readonly zeros: Int32Array;
     },
     programs: readonly InferenceProgram[],
   ): ModelHandle;
-  /** form: 0 bytes [h][w][c], 1 bytes [c][h][w], 2 normalised floats [c][h][w]. Logits are [count][classes]. */
+  /** form: 0 bytes [h][w][c], 1 bytes [c][h][w], 2 normalised floats [c][h][w]. Logits are [count][classes], f32 or i32. */
   runModel(
     model: ModelHandle,
     pixels: ArrayBufferView,
     form: number,
     count: number,
-    done: (error: string, logits: Float32Array) => void,
+    done: (error: string, logits: ArrayBuffer) => void,
   ): void;
   closeModel(model: ModelHandle): void;
   devices(): {

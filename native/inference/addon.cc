@@ -12,7 +12,7 @@ namespace {
 
 using Handle = std::shared_ptr<Model>;  // empty once closed; runs that are queued hold the model as well
 
-Kernels kernels;
+const Kernels* kernels = nullptr;  // the same for every environment
 
 template <class T>
 std::vector<T> records(const Napi::Object& from, const char* name) {
@@ -36,21 +36,22 @@ Program program_from(const Napi::Object& from) {
           number(from, "imagePitch"),      records<std::uint32_t>(from, "image"),
           records<std::uint32_t>(from, "logits"), records<Step>(from, "steps"),
           records<Row>(from, "rows"),      records<Tap>(from, "taps"),
-          records<Run>(from, "constantRuns"), records<float>(from, "constants")};
+          records<Run>(from, "constantRuns"), records<Bits>(from, "constants")};
 }
 
-// loadModel({ channels, height, width, mean, std }, programs) → handle
+// loadModel({ channels, height, width, mean, std, zeros }, programs) → handle
 Napi::Value load(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     if (!info[0].IsObject() || !info[1].IsArray()) throw std::invalid_argument("loadModel: expected a format and programs");
     const auto format = info[0].As<Napi::Object>();
     ImageFormat image{number(format, "channels"), number(format, "height"), number(format, "width"),
-                      records<float>(format, "mean"), records<float>(format, "std")};
+                      records<float>(format, "mean"), records<float>(format, "std"),
+                      records<std::int32_t>(format, "zeros")};
     const auto array = info[1].As<Napi::Array>();
     std::vector<Program> programs;
     for (std::uint32_t i = 0; i < array.Length(); ++i) programs.push_back(program_from(array.Get(i).As<Napi::Object>()));
     if (programs.empty()) throw std::invalid_argument("loadModel: expected at least one program");
-    auto handle = std::make_unique<Handle>(std::make_shared<Model>(kernels, std::move(image), std::move(programs)));
+    auto handle = std::make_unique<Handle>(std::make_shared<Model>(*kernels, std::move(image), std::move(programs)));
     return Napi::External<Handle>::New(info.Env(), handle.release(), [](Napi::Env, Handle* held) { delete held; });
   });
 }
@@ -68,7 +69,7 @@ struct Request {
   Pixels form;
   std::int64_t count;
   std::vector<std::byte> pixels;
-  std::vector<float> logits;
+  std::vector<Bits> logits;
   std::string error;
 };
 
@@ -82,11 +83,13 @@ Napi::Value run(const Napi::CallbackInfo& info) {
     const auto form = static_cast<Pixels>(whole_from(info[2], 0, 2));
     const std::int64_t count = whole_from(info[3], 1, 1 << 20);
     const std::size_t bytes = form == Pixels::normalized ? sizeof(float) : 1;
+    if (form == Pixels::normalized && model->image().integer())
+      throw std::invalid_argument("runModel: expected bytes for a network in integers");
     if (array.ElementSize() != bytes || array.ElementLength() != static_cast<std::size_t>(count * model->image().size()))
       throw std::invalid_argument("runModel: expected the pixels of so many images");
     const auto* data = static_cast<const std::byte*>(array.ArrayBuffer().Data()) + array.ByteOffset();
     auto request = std::make_shared<Request>(Request{model, form, count, {data, data + array.ByteLength()},
-                                                     std::vector<float>(count * model->classes()), {}});
+                                                     std::vector<Bits>(count * model->classes()), {}});
     auto answer = Napi::ThreadSafeFunction::New(info.Env(), info[4].As<Napi::Function>(), "easting run", 0, 1);
     enqueue([request, answer]() mutable {
       try {
@@ -97,8 +100,8 @@ Napi::Value run(const Napi::CallbackInfo& info) {
       request->model.reset();
       answer.BlockingCall([request](Napi::Env env, Napi::Function callback) {
         if (env == nullptr) return;
-        auto logits = Napi::Float32Array::New(env, request->logits.size());
-        std::memcpy(logits.Data(), request->logits.data(), request->logits.size() * sizeof(float));
+        auto logits = Napi::ArrayBuffer::New(env, request->logits.size() * sizeof(Bits));
+        std::memcpy(logits.Data(), request->logits.data(), logits.ByteLength());
         callback.Call({Napi::String::New(env, request->error), logits});
       });
       answer.Release();
@@ -119,7 +122,8 @@ Napi::Value close(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void add_functions(Napi::Object exports, const Kernels& chosen) {
-  kernels = chosen;
+  static const Kernels of_this_processor = chosen;
+  kernels = &of_this_processor;
   const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(exports.Env(), function, name));
   };

@@ -26,6 +26,7 @@ void check_row(const Program& program, const Step& s, const Row& row) {
       check(row.first <= program.taps.size() && row.count <= program.taps.size() - row.first);
       for (std::uint32_t k = 0; k < row.count; ++k) bounds.run(program.taps[row.first + k].at, s.vectors);
       if (row.residual != nowhere) bounds.run(row.residual, s.vectors);
+      check(row.shift >= 0 && row.shift < 31);
       break;
     case Op::split:
       bounds.plane(row.output, std::int64_t{s.height} + s.bottom, s.pitch, s.pitch);
@@ -37,6 +38,7 @@ void check_row(const Program& program, const Step& s, const Row& row) {
       [[fallthrough]];
     case Op::average_pool:
       bounds.plane(row.output, s.height, s.width, s.pitch);
+      check(row.shift >= 0 && row.shift < 31);
       bounds.plane(row.residual, s.in_height, s.in_width, s.in_pitch);
       break;
   }
@@ -52,6 +54,8 @@ void verify(const Program& program, const ImageFormat& image) {
   const Bounds bounds{program.arena, program.pixel};
   check(program.pixel > 0 && program.pixel <= 64 && program.arena > 0 && program.arena <= std::int64_t{nowhere});
   check(static_cast<std::int64_t>(program.image.size()) == image.channels && !program.logits.empty());
+  check(static_cast<std::int64_t>(image.mean.size()) == image.channels && image.mean.size() == image.std.size());
+  check(!image.integer() || image.zeros.size() == image.mean.size());
   for (const std::uint32_t at : program.image) bounds.plane(at, image.height, image.width, program.image_pitch);
   for (const std::uint32_t at : program.logits) bounds.plane(at, 1, 1, 1);
   std::size_t constants = 0;

@@ -1,4 +1,11 @@
-import { type Convolution, type Extent, type Graph, reads } from "../compile/index.js";
+import {
+  type Convolution,
+  type Extent,
+  type Graph,
+  type Int8Convolution,
+  type Int8Graph,
+  reads,
+} from "../compile/index.js";
 
 /**
  * How planes of one extent lie in memory, in pixels. Rows are `pitch` apart, and the zeros between two of them are the
@@ -22,7 +29,7 @@ export interface View {
 }
 
 /** The view that a tap reads; null where it never falls inside its plane. */
-export function viewOf(step: Convolution, k: number, input: Extent): View | null {
+export function viewOf(step: Convolution | Int8Convolution, k: number, input: Extent): View | null {
   const { stride, height, width } = step;
   const [dy, dx] = [step.dy[k], step.dx[k]];
   if (!falls(height, stride, dy, input.height) || !falls(width, stride, dx, input.width)) return null;
@@ -41,7 +48,7 @@ function falls(count: number, stride: number, shift: number, size: number): bool
 const keyOf = ({ height, width }: Extent) => `${height} × ${width}`;
 
 /** The layout of every extent in the graph. */
-export function layoutsOf(graph: Graph, sizes: ReadonlyMap<number, Extent>): (extent: Extent) => Layout {
+export function layoutsOf(graph: Graph | Int8Graph, sizes: ReadonlyMap<number, Extent>): (extent: Extent) => Layout {
   const borders = new Map<string, { top: number; left: number; right: number; bottom: number; shared: boolean }>();
   for (const extent of sizes.values())
     borders.set(keyOf(extent), { top: 0, left: 0, right: 0, bottom: 0, shared: true });
@@ -73,17 +80,16 @@ export function layoutsOf(graph: Graph, sizes: ReadonlyMap<number, Extent>): (ex
 }
 
 /** The planes around which a reader needs zeros. */
-export function borderedPlanes(graph: Graph): Set<number> {
+export function borderedPlanes(graph: Graph | Int8Graph): Set<number> {
   const found = new Set<number>();
   for (const step of graph.steps)
     if (step.op === "convolution")
-      for (let k = 0; k < step.inputs.length; k++)
-        if (step.dy[k] !== 0 || step.dx[k] !== 0) found.add(step.inputs[k]);
+      for (let k = 0; k < step.inputs.length; k++) if (step.dy[k] !== 0 || step.dx[k] !== 0) found.add(step.inputs[k]);
   return found;
 }
 
 /** The last step that reads each plane, by its index; the logits are read after the last. */
-export function lastReads(graph: Graph): Map<number, number> {
+export function lastReads(graph: Graph | Int8Graph): Map<number, number> {
   const last = new Map<number, number>();
   graph.steps.forEach((step, i) => {
     for (const row of step.rows) for (const plane of reads(step, row)) last.set(plane, i);

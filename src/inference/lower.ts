@@ -1,14 +1,21 @@
 import {
   type AveragePool,
+  type Bias,
   biasPlane,
   type Convolution,
   type Extent,
   effectiveWeights,
   extents,
   type Graph,
-  logitsOf,
+  type Int8AveragePool,
+  type Int8Convolution,
+  type Int8Graph,
+  type Int8Reading,
+  type Int8Row,
   type MaxPool,
+  type Reading,
   type Row,
+  type WiredStep,
 } from "../compile/index.js";
 import type { InferenceProgram } from "../native.js";
 import { Arena } from "./arena.js";
@@ -16,10 +23,10 @@ import { borderedPlanes, type Layout, lastReads, layoutsOf, type View, viewOf } 
 import { nowhere, op, Words } from "./program.js";
 
 /** The graph as a program for `pixel` images at once. */
-export function lower(graph: Graph, pixel: number): InferenceProgram {
+export function lower(graph: Graph | Int8Graph, pixel: number): InferenceProgram {
   const lowering = new Lowering(graph, pixel);
   graph.steps.forEach((step, i) => {
-    if (step.op === "convolution") lowering.convolution(step);
+    if (step.op === "convolution") lowering.convolution(step, i === graph.steps.length - 1);
     else lowering.pool(step);
     lowering.release(i);
   });
@@ -39,7 +46,19 @@ interface Shape {
   readonly lowest?: number;
 }
 
-const rowWords = 8;
+/** What a row of program.h says, but for its place. */
+interface RowFields {
+  readonly plane: number;
+  /** Its taps, or of a split its phase. */
+  readonly first?: number;
+  readonly count?: number;
+  readonly bias?: number;
+  readonly input: Reading | Int8Reading | null;
+  readonly multiplier?: number;
+  readonly shift?: number;
+}
+
+const rowWords = 12;
 const tapWords = 2;
 
 class Lowering {
@@ -47,7 +66,7 @@ class Lowering {
   readonly #rows = new Words();
   readonly #taps = new Words();
   readonly #constantRuns = new Words();
-  readonly #constants: number[] = [];
+  readonly #constants = new Words();
   readonly #arena: Arena;
   readonly #sizes: ReadonlyMap<number, Extent>;
   readonly #layouts: (extent: Extent) => Layout;
@@ -59,7 +78,7 @@ class Lowering {
   readonly #image: Uint32Array;
 
   constructor(
-    readonly graph: Graph,
+    readonly graph: Graph | Int8Graph,
     readonly pixel: number,
   ) {
     this.#arena = new Arena(pixel);
@@ -70,47 +89,46 @@ class Lowering {
     this.#image = Uint32Array.from({ length: graph.image.shape[0] }, (_, plane) => this.#make(plane));
   }
 
-  convolution(step: Convolution): void {
+  convolution(step: Convolution | Int8Convolution, last: boolean): void {
     const out = this.#layouts(step);
     const vectors = this.#arena.vectors(out);
     const { find, giveBack } = this.#views(step, out);
-    const first = this.#rows.length / rowWords;
+    const begin = this.#rows.length / rowWords;
     let cost = 0;
     for (const row of step.rows) {
-      const begin = this.#taps.length / tapWords;
-      let bias = 0;
-      if (typeof row.bias === "number") bias = row.bias;
-      else this.#tap(this.#constant(row, out), 1);
-      effectiveWeights(step, row).forEach((weight, i) => {
+      const first = this.#taps.length / tapWords;
+      if (typeof row.bias !== "number") this.#tap(this.#constant(row.bias, out), 1);
+      const weights = "relu" in step ? effectiveWeights(step, row as Row) : step.weights.subarray(row.first, row.end);
+      weights.forEach((weight, i) => {
         const at = find(row.first + i);
         if (at !== null) this.#tap(at, weight);
       });
-      const count = this.#taps.length / tapWords - begin;
-      const { residual } = row;
-      const from = residual ? this.#place(residual.plane) : nowhere;
-      this.#row(row.plane, begin, count, bias, from, residual?.offset ?? 0, residual?.floor ?? 0);
+      const count = this.#taps.length / tapWords - first;
+      const { plane, residual: input } = row;
+      const bias = typeof row.bias === "number" ? row.bias : 0;
+      // Sums of logits stay as they are.
+      const { multiplier, shift } = last || "relu" in step ? { multiplier: 0, shift: 0 } : (row as Int8Row);
+      this.#row({ plane, first, count, bias, input, multiplier, shift });
       cost += (count + 3) * vectors;
     }
-    const lowest = step.relu ? 0 : Number.NEGATIVE_INFINITY;
-    this.#step({ op: op.convolution, out, input: out, cost, lowest }, first);
+    const lowest = "relu" in step && step.relu ? 0 : Number.NEGATIVE_INFINITY;
+    this.#step({ op: op.convolution, out, input: out, cost, lowest }, begin);
     giveBack();
   }
 
-  pool(step: MaxPool | AveragePool): void {
-    const first = this.#rows.length / rowWords;
-    const inputOf = ({ input }: (typeof step.rows)[number]) =>
-      typeof input === "number" ? { plane: input, offset: 0, floor: 0 } : input;
-    const input = this.#layoutOf(inputOf(step.rows[0]).plane);
-    for (const row of step.rows) {
-      const { plane, offset, floor } = inputOf(row);
-      this.#row(row.plane, 0, 0, 0, this.#place(plane), offset, floor);
-    }
-    const cost = step.rows.length * this.#arena.vectors(input) * 4;
+  pool(step: MaxPool | AveragePool | Int8AveragePool): void {
+    const begin = this.#rows.length / rowWords;
+    const [{ input: any }] = step.rows;
+    const input = this.#layoutOf(typeof any === "number" ? any : any.plane);
     const out = this.#layouts(step);
-    if (step.op === "averagePool") this.#step({ op: op.averagePool, out, input, cost }, first);
-    else {
+    if (step.op === "maxPool") {
+      for (const { plane, input } of step.rows) this.#row({ plane, input: { plane: input, offset: 0, floor: 0 } });
+      const cost = 2 * step.kernel * step.rows.length * this.#arena.vectors(out);
       const { stride, kernel, padding } = step;
-      this.#step({ op: op.maxPool, out, input, cost, stride, kernel, padding }, first);
+      this.#step({ op: op.maxPool, out, input, cost, stride, kernel, padding }, begin);
+    } else {
+      for (const row of step.rows) this.#row(row);
+      this.#step({ op: op.averagePool, out, input, cost: step.rows.length * this.#arena.vectors(input) }, begin);
     }
   }
 
@@ -129,17 +147,20 @@ class Lowering {
       arena: this.#arena.size,
       imagePitch: this.#layoutOf(0).pitch,
       image: this.#image,
-      logits: Uint32Array.from(logitsOf(this.graph).rows, ({ plane }) => this.#place(plane)),
+      logits: Uint32Array.from((this.graph.steps.at(-1) as WiredStep).rows.map(({ plane }) => this.#place(plane))),
       steps: this.#steps.done(),
       rows: this.#rows.done(),
       taps: this.#taps.done(),
       constantRuns: this.#constantRuns.done(),
-      constants: Float32Array.from(this.#constants),
+      constants: this.#constants.done(),
     };
   }
 
   /** Where each tap of a step reads; planes it does not read as they are go through splits, which come first. */
-  #views(step: Convolution, out: Layout): { find: (k: number) => number | null; giveBack: () => void } {
+  #views(
+    step: Convolution | Int8Convolution,
+    out: Layout,
+  ): { find: (k: number) => number | null; giveBack: () => void } {
     const found = new Map<string, { readonly view: View; readonly at: number }>();
     const keyOf = ({ plane, phase }: View) => `${plane} ${phase}`;
     const viewAt = (k: number) => viewOf(step, k, this.#sizes.get(step.inputs[k]) as Extent);
@@ -154,9 +175,7 @@ class Lowering {
       for (const { view, at } of views) {
         if (this.#layoutOf(view.plane) !== input) continue;
         const [y, x] = view.phase as readonly [number, number];
-        this.#rows.push(at, y, x);
-        this.#rows.pushFloat(0);
-        this.#rows.push(this.#place(view.plane), 0, 0, 1);
+        this.#rows.push(at, y, x, 0, this.#place(view.plane), 0, 0, 1, 1, 0, 0, 0);
       }
       const cost = views.length * this.#arena.vectors(out) * 3;
       this.#step({ op: op.split, out, input, cost, stride: step.stride }, first);
@@ -178,38 +197,36 @@ class Lowering {
   }
 
   /** Where a bias that differs towards the border lies, as a plane. */
-  #constant({ bias }: Row, { height, width, pitch }: Layout): number {
+  #constant(bias: Bias, { height, width, pitch }: Layout): number {
     const at = this.#arena.take({ height, width, pitch, top: 0, left: 0, right: 0, bottom: 0 });
     this.#constantRuns.push(at, height * pitch * this.pixel);
     const plane = biasPlane(bias, height, width);
     for (let y = 0; y < height; y++)
       for (let x = 0; x < pitch; x++) {
         const value = x < width ? plane[y * width + x] : 0;
-        for (let image = 0; image < this.pixel; image++) this.#constants.push(value);
+        for (let image = 0; image < this.pixel; image++) this.#number(this.#constants, value);
       }
     return at;
   }
 
   #tap(at: number, weight: number): void {
     this.#taps.push(at);
-    this.#taps.pushFloat(weight);
+    this.#number(this.#taps, weight);
   }
 
-  #row(
-    plane: number,
-    first: number,
-    count: number,
-    bias: number,
-    residual: number,
-    offset: number,
-    floor: number,
-  ): void {
+  #row({ plane, first = 0, count = 0, bias = 0, input, multiplier = 0, shift = 0 }: RowFields): void {
     this.#rows.push(this.#make(plane), first, count);
-    this.#rows.pushFloat(bias);
-    this.#rows.push(residual);
-    this.#rows.pushFloat(offset);
-    this.#rows.pushFloat(floor);
-    this.#rows.push(this.#bordered.has(plane) ? 1 : 0);
+    this.#number(this.#rows, bias);
+    this.#rows.push(input ? this.#place(input.plane) : nowhere);
+    this.#number(this.#rows, input?.offset ?? 0);
+    this.#number(this.#rows, input?.floor ?? 0);
+    this.#rows.push(this.#bordered.has(plane) ? 1 : 0, input && "factor" in input ? input.factor : 1);
+    this.#rows.push(multiplier, shift, "zeros" in this.graph ? this.graph.zeros[plane] : 0);
+  }
+
+  #number(words: Words, value: number): void {
+    if ("zeros" in this.graph) words.push(value);
+    else words.pushFloat(value);
   }
 
   #step({ op, out, input, cost, stride = 1, kernel = 1, padding = 0, lowest = 0 }: Shape, first: number): void {

@@ -1,4 +1,4 @@
-import { type Graph, type ImageInput, openModel } from "../compile/index.js";
+import { type Graph, type ImageInput, type Int8Graph, openModel, peakMemory } from "../compile/index.js";
 import { expected } from "../errors.js";
 import { type ModelHandle, native } from "../native.js";
 import { readWhole } from "../train/index.js";
@@ -17,16 +17,27 @@ export interface RunOptions {
 export class Network implements Disposable {
   readonly image: ImageInput;
   readonly classes: readonly string[];
+  /** What a logit of 1 stands for in a network in integers; null for one in f32. */
+  readonly #logitScale: number | null;
   #handle: ModelHandle | null;
 
-  constructor(graph: Graph) {
+  constructor(graph: Graph | Int8Graph) {
     const { shape, mean, std } = graph.image;
     const [channels, height, width] = shape;
-    const format = { channels, height, width, mean: Float32Array.from(mean), std: Float32Array.from(std) };
+    const int8 = "zeros" in graph;
+    const format = {
+      channels,
+      height,
+      width,
+      mean: Float32Array.from(mean),
+      std: Float32Array.from(std),
+      zeros: Int32Array.from(int8 ? graph.zeros.subarray(0, channels) : []),
+    };
     this.#handle = native.loadModel(
       format,
-      tileSizes.map((pixel) => lower(graph, pixel)),
+      tilesOf(graph).map((pixel) => lower(graph, pixel)),
     );
+    this.#logitScale = int8 ? graph.logitScale : null;
     this.image = graph.image;
     this.classes = graph.classes;
   }
@@ -36,6 +47,8 @@ export class Network implements Disposable {
     if (!Number.isInteger(top) || top < 1) throw expected("run", "a whole number from 1 on as top", top);
     if (layout !== "hwc" && layout !== "chw") throw expected("run", '"hwc" or "chw" as layout', layout);
     const { pixels, count } = gatherPixels(images, this.image);
+    if (pixels instanceof Float32Array && this.#logitScale !== null)
+      throw expected("run", "images as bytes, for a network in integers", "floats");
     const logits = await this.#compute(pixels, pixels instanceof Float32Array ? 2 : layout === "hwc" ? 0 : 1, count);
     const size = this.classes.length;
     return Array.from({ length: count }, (_, i) =>
@@ -53,19 +66,34 @@ export class Network implements Disposable {
     this.close();
   }
 
+  #asFloats(logits: ArrayBuffer): Float32Array {
+    const scale = this.#logitScale;
+    return scale === null
+      ? new Float32Array(logits)
+      : Float32Array.from(new Int32Array(logits), (sum) => Math.fround(sum) * scale);
+  }
+
   #compute(pixels: ArrayBufferView, form: number, count: number): Promise<Float32Array> {
     const handle = this.#handle;
     if (!handle) throw expected("run", "an open network", "a closed one", "load it again");
     return new Promise((resolve, reject) => {
       native.runModel(handle, pixels, form, count, (error, logits) =>
-        error ? reject(expected("run", "the images to be computed", error, undefined, "EASTING_KERNEL")) : resolve(logits),
+        error
+          ? reject(expected("run", "the images to be computed", error, undefined, "EASTING_KERNEL"))
+          : resolve(this.#asFloats(logits)),
       );
     });
   }
 }
 
-/** Images that are computed at once: one, or where there are many a whole vector of them. */
-const tileSizes = [1, ...(process.env.TILE ?? "").split(",").filter(Boolean).map(Number)];
+/** Numbers in planes that a tile may take: with more of them, memory costs what loops over longer runs save. */
+const tileNumbers = 1 << 20;
+
+/** Images computed at once: one, and where there are many and planes are small, up to 8 of them. */
+function tilesOf(graph: Graph | Int8Graph): number[] {
+  const fits = [8, 4].find((pixel) => pixel * peakMemory(graph) <= tileNumbers);
+  return fits ? [1, fits] : [1];
+}
 
 /** Loads a model file, from its path or its bytes. Errors are those of `decodeModel`. */
 export async function load(model: string | URL | Uint8Array): Promise<Network> {

@@ -60,8 +60,7 @@ function flat(image: Pixels | DecodedImage, { shape }: ImageInput): Pixels {
   if (given === channels) return data;
   if (given !== channels + 1) throw expected("run", `${channels} channels, or one more for alpha`, given);
   const opaque = new Uint8Array(size);
-  for (let i = 0, from = 0; i < size; from++)
-    for (let c = 0; c < channels; c++) opaque[i++] = data[from * given + c];
+  for (let i = 0, from = 0; i < size; from++) for (let c = 0; c < channels; c++) opaque[i++] = data[from * given + c];
   return opaque;
 }
 

@@ -6,18 +6,7 @@ import { DyReLU, type Module } from "../../src/nn/index.js";
 import { livenessOf, nnzOf, prunable } from "../../src/sparse/index.js";
 import { Topology } from "../../src/tensor/index.js";
 import { expectClose } from "../numbers.js";
-import { classNames, evaluated, imageInput, type NetworkSpec, randomNetwork } from "./networks.js";
-
-const networks: readonly (readonly [string, NetworkSpec])[] = [
-  ["a random mask", { model: "resnet20", mask: "random", density: 0.004, side: 16, seed: 1 }],
-  ["a mask of live weights", { model: "resnet20", mask: "live", count: 600, side: 16, seed: 2 }],
-  ["few live weights in a deep network", { model: "resnet56", mask: "live", count: 300, side: 16, seed: 3 }],
-  ["bottleneck blocks", { model: "resnet50", mask: "live", count: 3000, side: 32, seed: 4 }],
-  ["shared weights", { model: "resnet34", mask: "live", count: 2000, share: true, side: 32, seed: 5 }],
-  ["shared weights at random", { model: "resnet50", mask: "random", density: 0.001, share: true, side: 32, seed: 6 }],
-  ["the ImageNet stem", { model: "resnet18-imagenet", mask: "live", count: 2000, side: 64, seed: 7 }],
-  ["the ImageNet stem at random", { model: "resnet18-imagenet", mask: "random", density: 0.0005, side: 64, seed: 8 }],
-];
+import { classNames, evaluated, imageInput, networks, randomNetwork } from "./networks.js";
 
 /** Every pass leaves the logits as the model has them. */
 function checkAllPasses(model: Module, side: number): void {
