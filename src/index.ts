@@ -1,7 +1,9 @@
 /** easting: train networks in which 99 to 99.99 % of the weights do not exist, with compute that only the rest costs. */
 export {
   type Compiled,
+  type Cost,
   compile,
+  costOf,
   decodeModel,
   encodeModel,
   type Graph,
