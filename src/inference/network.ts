@@ -1,7 +1,8 @@
+import { fileURLToPath } from "node:url";
 import { type Graph, type ImageInput, type Int8Graph, openModel, peakMemory } from "../compile/index.js";
 import { expected } from "../errors.js";
 import { type ModelHandle, native } from "../native.js";
-import { readWhole } from "../train/index.js";
+import { fileError, readWhole } from "../train/index.js";
 import { type Classification, classify } from "./classify.js";
 import { lower } from "./lower.js";
 import { gatherPixels, type Images, type PixelLayout } from "./pixels.js";
@@ -95,9 +96,12 @@ function tilesOf(graph: Graph | Int8Graph): number[] {
   return fits ? [1, fits] : [1];
 }
 
-/** Loads a model file, from its path or its bytes. Errors are those of `decodeModel`. */
+/** Loads a model file, from its path or its bytes; what is wrong with it is an error with the code EASTING_MODEL_FILE. */
 export async function load(model: string | URL | Uint8Array): Promise<Network> {
   if (model instanceof Uint8Array) return new Network(openModel(model).graph);
-  const path = String(model);
-  return new Network(openModel(await readWhole(path), path).graph);
+  const path = model instanceof URL ? fileURLToPath(model) : model;
+  const bytes = await readWhole(path).catch((error) => {
+    throw fileError("EASTING_MODEL_FILE", "read model", path, error);
+  });
+  return new Network(openModel(bytes, path).graph);
 }
