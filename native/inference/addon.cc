@@ -73,6 +73,19 @@ struct Request {
   std::string error;
 };
 
+// Plain calls: those of a worker that is being ended fail, and an exception would find nobody to catch it.
+void deliver(const Request& request, napi_env env, napi_value callback) {
+  napi_value undefined, arguments[2];
+  void* logits;
+  const std::size_t bytes = request.logits.size() * sizeof(Bits);
+  if (napi_get_undefined(env, &undefined) != napi_ok ||
+      napi_create_string_utf8(env, request.error.data(), request.error.size(), &arguments[0]) != napi_ok ||
+      napi_create_arraybuffer(env, bytes, &logits, &arguments[1]) != napi_ok)
+    return;
+  std::memcpy(logits, request.logits.data(), bytes);
+  napi_call_function(env, undefined, callback, 2, arguments, nullptr);
+}
+
 // runModel(handle, pixels, form, count, callback): callback(error message or "", logits [count][classes])
 Napi::Value run(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
@@ -99,10 +112,7 @@ Napi::Value run(const Napi::CallbackInfo& info) {
       }
       request->model.reset();
       answer.BlockingCall([request](Napi::Env env, Napi::Function callback) {
-        if (env == nullptr) return;
-        auto logits = Napi::ArrayBuffer::New(env, request->logits.size() * sizeof(Bits));
-        std::memcpy(logits.Data(), request->logits.data(), logits.ByteLength());
-        callback.Call({Napi::String::New(env, request->error), logits});
+        if (env != nullptr) deliver(*request, env, callback);
       });
       answer.Release();
     });

@@ -2,11 +2,12 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { compile, encodeModel } from "../../src/compile/index.js";
 import { temporaryFolder } from "../cli/easting.js";
 import { classNames, imageInput, randomNetwork } from "../compile/networks.js";
 
+vi.setConfig({ testTimeout: 240_000 });
 const folder = temporaryFolder();
 const path = join(folder, "model.easting");
 const network = randomNetwork({ model: "resnet20", mask: "live", count: 2000, side: 32, seed: 4 });
@@ -31,11 +32,21 @@ it("a thousand networks loaded, run and closed leave no memory behind", () => {
       await net.run([image, image]);
       net.close();
     };
-    const settled = () => { gc(); const { rss, heapTotal } = process.memoryUsage(); return rss - heapTotal; };
-    for (let i = 0; i < 100; i++) await cycle();
-    const before = settled();
+    // Buffers that JavaScript has dropped go in the background.
+    const settled = async () => {
+      let least = Infinity;
+      for (let i = 0; i < 10; i++) {
+        gc();
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        const { rss, heapTotal } = process.memoryUsage();
+        least = Math.min(least, rss - heapTotal);
+      }
+      return least;
+    };
+    for (let i = 0; i < 1000; i++) await cycle(); // until compiled code and the allocator have settled
+    const before = await settled();
     for (let i = 0; i < 1000; i++) await cycle();
-    console.log(JSON.stringify({ bytes: settled() - before, live: memory().live }));
+    console.log(JSON.stringify({ bytes: (await settled()) - before, live: memory().live }));
   `) as { bytes: number; live: number };
   expect(grown.live).toBe(0);
   expect(grown.bytes).toBeLessThan(5e6);
@@ -46,14 +57,13 @@ it("fifty worker threads that are ended in the middle of a run leave the process
     import { Worker } from "node:worker_threads";
     import { load, memory } from "easting";
     const code = \`
-      const { parentPort, workerData } = require("node:worker_threads");
-      import("easting").then(async ({ load }) => {
-        const net = await load(workerData);
-        const images = new Uint8Array(64 * 3 * 32 * 32);
-        const [{ index }] = await net.run(images.subarray(0, 3 * 32 * 32));
-        parentPort.postMessage(index);
-        for (;;) await Promise.all([net.run(images), net.run(images)]);
-      });
+      import { parentPort, workerData } from "node:worker_threads";
+      import { load } from "easting";
+      const net = await load(workerData);
+      const images = new Uint8Array(16 * 3 * 32 * 32);
+      const [{ index }] = await net.run(images.subarray(0, 3 * 32 * 32));
+      parentPort.postMessage(index);
+      for (;;) await Promise.all([net.run(images), net.run(images)]);
     \`;
     const image = new Uint8Array(3 * 32 * 32);
     const net = await load(process.argv[1]);
