@@ -3,7 +3,7 @@ import { type Cost, costOf, type Graph, openModel } from "../compile/index.js";
 import { load, type Network } from "../inference/index.js";
 import { threads } from "../tensor/index.js";
 import { readWhole } from "../train/index.js";
-import { warn } from "./failure.js";
+import { usageError, warn } from "./failure.js";
 import { bytes, count, facts, millions } from "./format.js";
 import { onnxRuntimeMilliseconds } from "./onnx-runtime.js";
 import { wholeNumber } from "./settings.js";
@@ -49,10 +49,12 @@ async function run(path: string, flags: Flags): Promise<void> {
   using network = await load(path);
   const file = await readWhole(path);
   const { graph } = openModel(file, path);
+  if (flags.onnxruntime && "zeros" in graph)
+    throw usageError("--onnxruntime: expected a network with weights in f32 or f16, got int8");
   const timings: Timing[] = [];
   for (const batch of new Set([1, 2, flags.batch])) timings.push(await measure(network, batch, flags.milliseconds));
   const cost = costOf(graph);
-  const onnxRuntime = flags.onnxruntime ? beside(graph, flags) : null;
+  const onnxRuntime = flags.onnxruntime && !("zeros" in graph) ? beside(graph, flags) : null;
   if (flags.json) {
     const outcome = { type: "benchmark", model: path, bytes: file.length, threads: threads(), ...cost };
     process.stdout.write(`${JSON.stringify({ ...outcome, timings, onnxRuntime })}\n`);

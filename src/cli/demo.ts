@@ -1,6 +1,6 @@
 import { basename, extname } from "node:path";
 import type { Command } from "commander";
-import { openModel } from "../compile/index.js";
+import { decodeModel } from "../compile/index.js";
 import { demoPage } from "../demo/index.js";
 import { expected } from "../errors.js";
 import { fileError, readWhole, replaceFile } from "../train/index.js";
@@ -36,7 +36,7 @@ The page is one file that works without a network: open it in any browser, or pu
 
 async function run(model: string, { output, title, pictures = [], json = false }: Flags): Promise<void> {
   const file = await read(model, "EASTING_MODEL_FILE");
-  const { graph } = openModel(file, model);
+  const graph = decodeModel(file, model);
   const name = basename(model, extname(model));
   const page = await demoPage(graph, {
     title: title ?? name,

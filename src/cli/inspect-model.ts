@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
-import { type Compiled, costOf, isModel, openModel, planMemory } from "../compile/index.js";
+import { costOf, type Int8Row, isModel, openModel, planMemory, type Row } from "../compile/index.js";
 import { fileError, readWhole } from "../train/index.js";
 import { bytes, count, facts, millions, table } from "./format.js";
 
@@ -27,7 +27,8 @@ export function inspectModel(path: string, file: Uint8Array, json = false): void
   const { size, lowerBound } = planMemory(graph);
   const cost = costOf(graph);
   const steps = graph.steps.map(describeStep);
-  const plan = { bytes: 4 * size, lowerBound: 4 * lowerBound };
+  const pixel = values === "int8" ? 1 : 4;
+  const plan = { bytes: pixel * size, lowerBound: pixel * lowerBound };
   if (json) {
     process.stdout.write(
       `${JSON.stringify({ model: path, bytes: file.length, values, parts, image, classes, ...cost, plan, steps })}\n`,
@@ -39,7 +40,9 @@ export function inspectModel(path: string, file: Uint8Array, json = false): void
       ["model", path],
       [
         "size",
-        `${bytes(file.length)}: weights ${bytes(parts.weights)} (${values}), biases and scales ${bytes(parts.numbers)}, structure ${bytes(parts.structure)}`,
+        values === "int8"
+          ? `${bytes(file.length)}: weights, biases and structure in integers ${bytes(parts.structure)}`
+          : `${bytes(file.length)}: weights ${bytes(parts.weights)} (${values}), biases and scales ${bytes(parts.numbers)}, structure ${bytes(parts.structure)}`,
       ],
       ["image", `${image.shape.join(" × ")}, mean ${decimals(image.mean)}, std ${decimals(image.std)}`],
       [
@@ -48,7 +51,7 @@ export function inspectModel(path: string, file: Uint8Array, json = false): void
       ],
       ["weights", `${count(cost.weights)} at all uses, ${count(cost.channels)} channels`],
       ["MACs per image", millions(cost.macs)],
-      ["memory", `${bytes(plan.bytes)} for planes in f32`],
+      ["memory", `${bytes(plan.bytes)} for planes in ${values === "int8" ? "bytes" : "f32"}`],
     ])}\n`,
   );
   const heading = ["step", "op", "output", "stride", "weights", "residuals", "MACs"];
@@ -67,13 +70,15 @@ export function inspectModel(path: string, file: Uint8Array, json = false): void
 /** f32 numbers as the shortest decimals of 7 digits. */
 const decimals = (values: readonly number[]) => values.map((value) => String(Number(value.toPrecision(7)))).join(", ");
 
-function describeStep(step: Compiled["graph"]["steps"][number]) {
+function describeStep(step: ReturnType<typeof openModel>["graph"]["steps"][number]) {
   const { op, height, width, rows } = step;
   const output = [rows.length, height, width];
   if (step.op !== "convolution")
     return { op, output, relu: false, stride: "stride" in step ? step.stride : 1, weights: 0, residuals: 0, macs: 0 };
-  const weights = step.rows.reduce((sum, { first, end }) => sum + end - first, 0);
-  const residuals = step.rows.filter(({ residual }) => residual).length;
-  const { relu, stride } = step;
+  const rowsOf: readonly (Row | Int8Row)[] = step.rows;
+  const weights = rowsOf.reduce((sum, { first, end }) => sum + end - first, 0);
+  const residuals = rowsOf.filter(({ residual }) => residual).length;
+  const relu = "relu" in step && step.relu;
+  const { stride } = step;
   return { op, output, relu, stride, weights, residuals, macs: weights * height * width };
 }

@@ -19,6 +19,9 @@ interface Range {
 
 const widthOf = ({ low, high }: Range) => high - low;
 
+/** The byte that stands for 0 in a channel of the image with this mean. */
+export const imageZero = (mean: number): number => Math.min(255, Math.max(0, Math.round(255 * mean)));
+
 /** The image as the graph reads it: (byte / 255 − mean) / std of its channel. */
 export function normalized({ image: { shape, mean, std } }: Pick<Graph, "image">, bytes: Uint8Array): Float32Array {
   const area = shape[1] * shape[2];
@@ -46,20 +49,26 @@ export function calibrate(graph: Graph, images: readonly Uint8Array[]): Map<numb
     }
   const { mean, std } = graph.image;
   const scales = new Map<number, PlaneScale>();
-  for (const { rows } of graph.steps) {
-    const widths = rows.map(({ plane }) => widthOf(ranges.get(plane) as Range)).filter((width) => width > 0);
+  for (const [channel, value] of mean.entries())
+    scales.set(channel, { scale: 1 / (255 * std[channel]), zero: imageZero(value) });
+  const rangeOf = (plane: number) => ranges.get(plane) as Range;
+  for (const step of graph.steps) {
+    const widths = step.rows.map(({ plane }) => widthOf(rangeOf(plane))).filter((width) => width > 0);
     // A plane that no image excites gets the narrowest range beside it, so as not to coarsen what it is added to.
     const least = widths.reduce((a, b) => Math.min(a, b), widths[0] ?? 1);
-    for (const { plane } of rows) {
-      const range = ranges.get(plane) as Range;
-      const scale = ((widthOf(range) || least) * HEADROOM) / 255;
-      scales.set(plane, { scale, zero: Math.round((-range.low * HEADROOM) / scale) });
+    for (const row of step.rows) {
+      const { low, high } = rangeOf(row.plane);
+      const scale = ((high - low || least) * HEADROOM) / 255;
+      const source = "input" in row ? row.input : row.residual;
+      const beside = source && (scales.get(typeof source === "number" ? source : source.plane) as PlaneScale);
+      if (step.op === "maxPool") scales.set(row.plane, beside as PlaneScale);
+      else scales.set(row.plane, planeScale(low * HEADROOM, beside ? aligned(scale, beside.scale) : scale));
     }
   }
-  for (const [channel, value] of mean.entries())
-    scales.set(channel, { scale: 1 / (255 * std[channel]), zero: Math.min(255, Math.max(0, Math.round(255 * value))) });
-  for (const step of graph.steps)
-    if (step.op === "maxPool")
-      for (const { plane, input } of step.rows) scales.set(plane, scales.get(input) as PlaneScale);
   return scales;
 }
+
+const planeScale = (low: number, scale: number): PlaneScale => ({ scale, zero: Math.round(-low / scale) });
+
+/** The next coarser scale that is whole quarters of an octave from another: few different factors of residuals. */
+const aligned = (scale: number, other: number): number => other * 2 ** (Math.ceil(4 * Math.log2(scale / other)) / 4);

@@ -28,7 +28,7 @@ export {
   NO_FLOOR,
   type Requantization,
 } from "./int8-graph.js";
-export { interpret, interpretPlanes } from "./interpret.js";
+export { interpret, interpretPlanes, type Plane } from "./interpret.js";
 export { interpretInt8 } from "./interpret-int8.js";
 export { type MemoryPlan, type MemoryPlanOptions, peakMemory, planMemory } from "./memory-plan.js";
 export {
@@ -39,6 +39,7 @@ export {
   isModel,
   type ModelFile,
   openModel,
+  type ValueType,
   type WeightType,
   weightTypes,
 } from "./model-file/index.js";

@@ -23,6 +23,14 @@ export interface Requantization {
   readonly shift: number;
 }
 
+/** Biases are multiples of the power of two next to this share of a step of the row's plane: the rest is noise, and bytes. */
+const BIAS = 2;
+
+/** The power of two that bias, offset and floor of a row are multiples of. */
+export function biasGrain({ multiplier, shift }: Requantization): number {
+  return 2 ** Math.max(0, Math.floor(Math.log2(2 ** shift / (BIAS * multiplier))));
+}
+
 /** One output channel of a convolution: sum = bias + residual + Σ weights[k] · (q − zero), requantised. */
 export interface Int8Row extends Requantization {
   readonly plane: number;
@@ -39,6 +47,8 @@ export interface Int8Convolution extends Extent, Omit<Entries, "weights"> {
   readonly stride: number;
   /** −127 … 127. */
   readonly weights: Int8Array;
+  /** As in `Convolution`: steps with the same have weights at places of one trained weight. */
+  readonly tensor: number | null;
   readonly rows: readonly Int8Row[];
 }
 

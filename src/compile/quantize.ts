@@ -1,4 +1,3 @@
-import { expected } from "../errors.js";
 import { type Bias, mapBias } from "./bias.js";
 import { calibrate, type PlaneScale } from "./calibrate.js";
 import {
@@ -12,6 +11,7 @@ import {
   type Row,
 } from "./graph.js";
 import {
+  biasGrain,
   type Int8AveragePool,
   type Int8Convolution,
   type Int8Graph,
@@ -25,10 +25,14 @@ import {
 const WEIGHT = 127;
 /** No unit need be finer than this share of a step of the row's plane. */
 const FINEST = 2 ** 11;
-/** Biases are multiples of the power of two next to this share of a step of the row's plane: the rest is noise, and bytes. */
-const BIAS = 2 ** 5;
+/** From fine to coarse units, in steps of 3 / 2 and 4 / 3. Few multipliers, for they take room. */
+const REQUANTIZATIONS: readonly Requantization[] = Array.from({ length: 31 }, (_, i) => 30 - i)
+  .flatMap((shift) => [1, 3].map((multiplier) => ({ multiplier, shift })))
+  .sort((a, b) => a.multiplier * 2 ** (30 - a.shift) - b.multiplier * 2 ** (30 - b.shift));
 /** Levels of what an average pool reads. */
 const READING = 4096;
+/** The most units of a bias of a logit. */
+const LOGIT = 2 ** 24;
 const LIMIT = 2 ** 31;
 
 /**
@@ -44,18 +48,28 @@ export function quantize(graph: Graph, images: readonly Uint8Array[]): Int8Graph
   const size = extents(graph);
   const area = (plane: number) => (size.get(plane)?.height ?? 0) * (size.get(plane)?.width ?? 0);
   const logits = logitsOf(graph);
-  const logitScale = logits.rows.map((row) => leastUnit(logits, row, scales)).reduce((a, b) => Math.max(a, b));
+  let logitScale = 1;
   const steps = graph.steps.map((step): Int8Step => {
-    if (step.op === "maxPool") return step;
     if (step.op === "averagePool") return averagePool(step, scales, area);
-    return convolution(step, scales, step === logits ? logitScale : null);
+    if (step.op === "convolution") {
+      if (step === logits) logitScale = logitUnit(step, scales);
+      return convolution(step, scales, step === logits ? logitScale : null);
+    }
+    for (const { plane, input } of step.rows) scales.set(plane, scaleOf(scales, input));
+    return step;
   });
   const zeros = Uint8Array.from({ length: scales.size }, (_, plane) => scaleOf(scales, plane).zero);
   return { image: graph.image, classes: graph.classes, steps, zeros, logitScale };
 }
 
-type Scales = ReadonlyMap<number, PlaneScale>;
+type Scales = Map<number, PlaneScale>;
 const scaleOf = (scales: Scales, plane: number) => scales.get(plane) as PlaneScale;
+
+/** One unit for all logits, so that they compare. */
+function logitUnit(step: Convolution, scales: Scales): number {
+  const units = step.rows.map((row) => Math.max(leastUnit(step, row, scales), largest(row.bias) / LOGIT));
+  return units.reduce((a, b) => Math.max(a, b));
+}
 
 /** The smallest unit that keeps the row's weights within a byte. */
 function leastUnit(step: Convolution, row: Row, scales: Scales): number {
@@ -71,7 +85,7 @@ const scaledWeights = (step: Convolution, row: Row, scales: Scales): Float64Arra
   );
 
 function convolution(step: Convolution, scales: Scales, logitScale: number | null): Int8Convolution {
-  const { op, height, width, stride, inputs, dy, dx } = step;
+  const { op, height, width, stride, inputs, dy, dx, tensor } = step;
   const weights = new Int8Array(step.weights.length);
   const rows = step.rows.map((row): Int8Row => {
     const { plane, channel, first, end } = row;
@@ -88,27 +102,31 @@ function convolution(step: Convolution, scales: Scales, logitScale: number | nul
     const error = (unit: number, { weights, residual }: ReturnType<typeof inUnits>) =>
       weights.reduce((sum, weight, i) => sum + (unit * weight - scaled[i]) ** 2, 0) +
       (residual ? (unit * residual.factor - scaleOf(scales, residual.plane).scale) ** 2 : 0);
-    const output = scaleOf(scales, plane).scale;
+    const least = leastUnit(step, row, scales);
     const { requantization, found } =
       logitScale === null
-        ? requantize(output, Math.max(leastUnit(step, row, scales), output / FINEST), inUnits, most, error)
+        ? widening(scales, plane, (output) =>
+            requantize(output, Math.max(least, output / FINEST), inUnits, most, error),
+          )
         : { requantization: { multiplier: 1, shift: 0 }, found: inUnits(logitScale, 1) };
     weights.set(found.weights, first);
     return { plane, channel, first, end, ...requantization, bias: found.bias, residual: found.residual };
   });
-  return { op, height, width, stride, rows, inputs, dy, dx, weights };
+  return { op, height, width, stride, tensor, rows, inputs, dy, dx, weights };
 }
 
 function averagePool(step: AveragePool, scales: Scales, area: (plane: number) => number): Int8AveragePool {
   const rows = step.rows.map(({ plane, channel, input }) => {
     const count = area(input.plane);
     const { scale } = scaleOf(scales, input.plane);
-    const { requantization, found } = requantize(
-      count * scaleOf(scales, plane).scale,
-      scale / READING,
-      (unit, grain) => reading(input, scales, unit, grain),
-      (candidate) => count * mostOf(candidate, scales),
-      (unit, { factor }) => (unit * factor - scale) ** 2,
+    const { requantization, found } = widening(scales, plane, (output) =>
+      requantize(
+        count * output,
+        scale / READING,
+        (unit, grain) => reading(input, scales, unit, grain),
+        (candidate) => count * mostOf(candidate, scales),
+        (unit, { factor }) => (unit * factor - scale) ** 2,
+      ),
     );
     return { plane, channel, ...requantization, input: found };
   });
@@ -116,8 +134,23 @@ function averagePool(step: AveragePool, scales: Scales, area: (plane: number) =>
 }
 
 /**
+ * What `attempt` finds for the scale of the plane, or for the first that is wide enough of its doubles: a plane that
+ * calibration saw hardly move may get sums far above its range.
+ */
+function widening<T>(scales: Scales, plane: number, attempt: (scale: number) => T | null): T {
+  for (let factor = 1; ; factor *= 2) {
+    const { scale, zero } = scaleOf(scales, plane);
+    const found = attempt(factor * scale);
+    if (!found) continue;
+    scales.set(plane, { scale: factor * scale, zero: Math.round(zero / factor) });
+    return found;
+  }
+}
+
+/**
  * The requantisation to an output of scale `output` that rounds best by `error`, of those whose unit is within a factor of
- * two of the least that is allowed and whose sums, by `most`, stay within bounds; and what `inUnits` makes of it.
+ * two of the least that is allowed and whose sums, by `most`, stay within bounds, and what `inUnits` makes of it; null
+ * if there is none.
  */
 function requantize<T>(
   output: number,
@@ -125,26 +158,21 @@ function requantize<T>(
   inUnits: (unit: number, grain: number) => T,
   most: (found: T) => number,
   error: (unit: number, found: T) => number,
-): { readonly requantization: Requantization; readonly found: T } {
-  let best: { readonly requantization: Requantization; readonly found: T } | null = null;
-  let smallest = Number.POSITIVE_INFINITY;
-  for (let shift = 30; shift >= 0; shift--) {
-    const from = Math.ceil((least / output) * 2 ** shift);
-    for (let multiplier = from; multiplier <= Math.min(255, 2 * from); multiplier++) {
-      const unit = (output * multiplier) / 2 ** shift;
-      const found = inUnits(unit, biasGrain({ multiplier, shift }));
-      if (most(found) * multiplier + 2 ** (shift - 1) >= LIMIT || error(unit, found) >= smallest) continue;
-      smallest = error(unit, found);
-      best = { requantization: { multiplier, shift }, found };
-    }
-    if (best && from <= 128) return best;
+): { readonly requantization: Requantization; readonly found: T } | null {
+  let best: { readonly requantization: Requantization; readonly found: T; readonly distance: number } | null = null;
+  let finest = Number.POSITIVE_INFINITY;
+  for (const requantization of REQUANTIZATIONS) {
+    const { multiplier, shift } = requantization;
+    const unit = (output * multiplier) / 2 ** shift;
+    if (unit < least) continue;
+    if (best && unit >= 2 * finest) break;
+    const found = inUnits(unit, biasGrain(requantization));
+    if (most(found) * multiplier + 2 ** (shift - 1) >= LIMIT) continue;
+    finest = Math.min(finest, unit);
+    const distance = error(unit, found);
+    if (!best || distance < best.distance) best = { requantization, found, distance };
   }
-  throw expected("int8", "weights that fit 32 bits", `a row of scale ${output}`, undefined, "EASTING_INTERNAL");
-}
-
-/** The power of two that all biases of a row are multiples of. */
-export function biasGrain({ multiplier, shift }: Requantization): number {
-  return 2 ** Math.max(0, Math.floor(Math.log2(2 ** shift / (BIAS * multiplier))));
+  return best;
 }
 
 const toGrain = (value: number, grain: number) => grain * Math.round(value / grain);

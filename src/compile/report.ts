@@ -1,5 +1,6 @@
 import { biasCount } from "./bias.js";
 import type { Graph } from "./graph.js";
+import type { Int8Graph } from "./int8-graph.js";
 import { peakMemory } from "./memory-plan.js";
 
 /** What a graph holds, and what one image costs. */
@@ -19,7 +20,7 @@ export interface PassReport extends Cost {
   readonly pass: string;
 }
 
-export function costOf(graph: Graph): Cost {
+export function costOf(graph: Graph | Int8Graph): Cost {
   let [weights, biases, channels, macs] = [0, 0, 0, 0];
   for (const step of graph.steps) {
     channels += step.rows.length;

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { decodeModel, interpret } from "../../src/compile/index.js";
+import { decodeModel, interpret, openModel } from "../../src/compile/index.js";
 import { openDataset } from "../../src/data/index.js";
 import { easting, jsonLines, temporaryFolder } from "./easting.js";
 
@@ -50,6 +50,28 @@ describe("easting compile", () => {
     }
     expect(correct / count).toBe(accuracy);
     await data.close();
+  });
+
+  it("writes integers on demand, and says what that costs in accuracy", () => {
+    const int8 = join(folder, "digits-int8.easting");
+    const { status, stdout } = easting("compile", run, "--int8", "-o", int8);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/\nmemory +[\d.]+ kB for planes in bytes, /);
+    expect(stdout).toMatch(/\naccuracy +[\d.]+ % in f32, [\d.]+ % in int8, of 360 test images; calibrated with 128\n/);
+    const {
+      bytes,
+      values,
+      int8: checked,
+    } = JSON.parse(easting("compile", run, "--int8", "--calibration", "64", "-o", int8, "--json").stdout);
+    expect({ values, images: checked.images, calibration: checked.calibration }).toEqual({
+      values: "int8",
+      images: 360,
+      calibration: 64,
+    });
+    expect(checked.f32).toBe(accuracy);
+    expect(checked.f32 - checked.int8).toBeLessThan(0.03);
+    expect(bytes).toBeLessThan(0.6 * readFileSync(model).length);
+    expect(openModel(readFileSync(int8)).values).toBe("int8");
   });
 
   it("refuses a folder that cannot be written to, in one sentence", () => {

@@ -27,7 +27,9 @@ const classesOf = (logits: Float32Array | Int32Array) => each((i) => largest(log
 
 function compileTo(file: string, ...flags: string[]): Buffer {
   const { status, stderr } = easting("compile", at("run"), ...flags, "-o", at(file));
-  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  // So small a network may lose two images of 360 to int8, which is more than half a point.
+  const unexpected = stderr.replace(/^warning: int8 classifies .*\n/, "");
+  expect({ status, stderr: unexpected }).toEqual({ status: 0, stderr: "" });
   return readFileSync(at(file));
 }
 

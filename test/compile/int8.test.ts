@@ -7,17 +7,31 @@ import {
   type Int8Reading,
   interpret,
   interpretInt8,
+  interpretPlanes,
   NO_FLOOR,
   normalized,
+  type Plane,
   quantize,
 } from "../../src/compile/index.js";
 import { uniform } from "../numbers.js";
 import { classNames, imageInput, type NetworkSpec, randomNetwork } from "./networks.js";
 
 /** A plane of 2 × 2 with zero 100, then a step of one row, then that row's pixels as logits. */
-function afterOne(step: Omit<Int8Convolution, "op" | "height" | "width">, zero: number, image: number[]): number[] {
+function afterOne(
+  step: Omit<Int8Convolution, "op" | "height" | "width" | "tensor">,
+  zero: number,
+  image: number[],
+): number[] {
   const pixel = (y: number, x: number): Int8Convolution => ({
-    ...{ op: "convolution", height: 1, width: 1, stride: 1, inputs: Int32Array.of(1), weights: Int8Array.of(1) },
+    ...{
+      op: "convolution",
+      tensor: null,
+      height: 1,
+      width: 1,
+      stride: 1,
+      inputs: Int32Array.of(1),
+      weights: Int8Array.of(1),
+    },
     ...{ dy: Int8Array.of(y), dx: Int8Array.of(x) },
     rows: [{ plane: 2, channel: 0, first: 0, end: 1, multiplier: 1, shift: 0, bias: zero, residual: null }],
   });
@@ -25,7 +39,7 @@ function afterOne(step: Omit<Int8Convolution, "op" | "height" | "width">, zero: 
     const graph: Int8Graph = {
       image: { shape: [1, 2, 2], mean: [100 / 255], std: [1] },
       classes: ["0"],
-      steps: [{ op: "convolution", height: 2, width: 2, ...step }, pixel(y, x)],
+      steps: [{ op: "convolution", tensor: null, height: 2, width: 2, ...step }, pixel(y, x)],
       zeros: Uint8Array.of(100, zero, 0),
       logitScale: 1,
     };
@@ -82,7 +96,14 @@ describe("integer arithmetic", () => {
         dx: Int8Array.of(0),
         weights: Int8Array.of(1),
       };
-      const last = { op: "convolution" as const, height: 1, width: 1, ...read, rows: [{ ...row, plane: 2, end: 1 }] };
+      const last = {
+        op: "convolution" as const,
+        tensor: null,
+        height: 1,
+        width: 1,
+        ...read,
+        rows: [{ ...row, plane: 2, end: 1 }],
+      };
       const zeros = Uint8Array.of(100, zero, 0);
       const graph = {
         image: { shape: [1, 2, 2], mean: [0.4], std: [1] },
@@ -177,6 +198,22 @@ describe("a quantised network", () => {
       ),
       { numRuns: 20, seed: 1 },
     );
+  });
+
+  it("widens the range of a plane that calibration saw hardly move, so that its sums fit", () => {
+    const { graph } = quantized({ model: "resnet20", mask: "live", count: 100, side: 8, seed: 1 }, 1);
+    // Weights of 10⁶ and a bias that leaves all but nothing of them on the one image.
+    const [first, ...steps] = graph.steps;
+    if (first.op !== "convolution") throw new Error("no convolution");
+    const weights = first.weights.map(() => 1e6);
+    const flat = new Uint8Array(3 * 64).fill(128);
+    const sums = interpretPlanes({ ...graph, steps: [{ ...first, weights }] }, normalized(graph, flat));
+    const rows = first.rows.map((row) => ({
+      ...row,
+      bias: 1e-3 - ((sums.get(row.plane) as Plane).values[27] - (row.bias as number)),
+    }));
+    const integers = quantize({ ...graph, steps: [{ ...first, weights, rows }, ...steps] }, [flat]);
+    expect(worst(integers)).toBeLessThan(2 ** 31);
   });
 
   it("needs images to be calibrated with", () => {

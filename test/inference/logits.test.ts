@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import { compile, type Graph, interpret, interpretInt8, quantize } from "../../src/compile/index.js";
-import { Network } from "../../src/inference/index.js";
+import { compile, encodeModel, type Graph, interpret, interpretInt8, quantize } from "../../src/compile/index.js";
+import { load, Network } from "../../src/inference/index.js";
 import { threads } from "../../src/tensor/index.js";
 import { classNames, imageInput, networks, randomNetwork } from "../compile/networks.js";
 import { expectClose, uniform } from "../numbers.js";
@@ -100,10 +100,11 @@ describe("networks in integers give the logits of docs/int8.md in every bit", ()
     const size = sizeOf(graph);
     const images = Array.from({ length: 3 }, (_, i) => Uint8Array.from(uniform(i, size), (u) => 256 * u));
     const int8 = quantize(graph, images);
-    using net = new Network(int8);
-    const wanted = images.flatMap((image) =>
-      [...interpretInt8(int8, image)].map((sum) => Math.fround(Math.fround(sum) * int8.logitScale)),
-    );
+    const file = encodeModel(int8);
+    using net = await load(file);
+    const sums = images.flatMap((image) => [...interpretInt8(int8, image)]);
+    // The file holds the scale as f32.
+    const wanted = sums.map((sum) => Math.fround(Math.fround(sum) * Math.fround(int8.logitScale)));
     for (const count of [1, 2]) {
       threads(count);
       const got = await net.run(images, { layout: "chw" });

@@ -2,7 +2,7 @@
 //
 //   0   magic "EASTMODL"
 //   8   version, u16
-//   10  type of the weights, u8: 0 f32, 1 f16 (2 is reserved for int8)
+//   10  type of the weights, u8: 0 f32, 1 f16, 2 int8
 //   11  0
 //   12  length of the whole file, u32
 //   16  count of numbers, u32
@@ -11,17 +11,25 @@
 //   28  count of planes, the image's included, u32
 //   32  numbers, f32: mean, std, factors, biases, offsets, floors
 //   …   weights, then zeros up to a multiple of 4
-//   …   structure: varints and Rice-coded lists (byte-stream.ts)
+//   …   structure: whole numbers, entropy-coded (structure.ts)
 //   end − 4   CRC-32 (IEEE) of everything before, u32
 
 export const MAGIC = "EASTMODL";
 export const VERSION = 1;
 export const HEADER = 32;
 
+/** Of a graph in floats. */
 export type WeightType = "f32" | "f16";
 export const weightTypes: readonly { readonly name: WeightType; readonly bytes: number }[] = [
   { name: "f32", bytes: 4 },
   { name: "f16", bytes: 2 },
+];
+
+/** Of a file, numbered as here; weights in int8 are part of the structure. */
+export type ValueType = WeightType | "int8";
+export const valueTypes: readonly { readonly name: ValueType; readonly bytes: number }[] = [
+  ...weightTypes,
+  { name: "int8", bytes: 0 },
 ];
 
 /** What a reader refuses to go beyond, whatever a file says. */

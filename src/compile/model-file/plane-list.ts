@@ -5,6 +5,7 @@ import type { ModelSource } from "./source.js";
 /** The planes that are there, with their extents. */
 export class PlaneList {
   readonly #extents: Extent[] = [];
+  readonly #zeros: number[] = [];
   #pixels = 0;
 
   constructor(private readonly source: ModelSource) {}
@@ -12,7 +13,15 @@ export class PlaneList {
   get count(): number {
     return this.#extents.length;
   }
-  add(extent: Extent): number {
+  /** Zeros of the planes of a graph in integers. */
+  get zeros(): Uint8Array {
+    return Uint8Array.from(this.#zeros);
+  }
+  zero(plane: number): number {
+    return this.#zeros[plane];
+  }
+  add(extent: Extent, zero = 0): number {
+    this.#zeros.push(zero);
     if (this.count === this.source.planes) throw this.source.fail(`${this.source.planes} planes`, "more");
     this.#pixels += extent.height * extent.width;
     if (this.#pixels > limits.pixels)

@@ -1,15 +1,15 @@
 import { crc32 } from "node:zlib";
 import { type EastingError, expected } from "../../errors.js";
-import { ByteReader } from "./byte-stream.js";
-import { HEADER, limits, MAGIC, VERSION, type WeightType, weightTypes } from "./format.js";
+import { HEADER, limits, MAGIC, type ValueType, VERSION, valueTypes } from "./format.js";
 import { fromHalf } from "./half.js";
+import { StructureReader } from "./structure.js";
 
 /** The parts of a model file, its header and checksum found right, and an account of what is taken from them. */
 export class ModelSource {
-  readonly structure: ByteReader;
+  readonly structure: StructureReader;
   /** Planes that the header announces. */
   readonly planes: number;
-  readonly values: WeightType;
+  readonly values: ValueType;
   /** Bytes of each part; header and checksum make up the rest. */
   readonly parts: { readonly numbers: number; readonly weights: number; readonly structure: number };
   readonly #view: DataView;
@@ -36,9 +36,9 @@ export class ModelSource {
     if (crc32(bytes.subarray(0, -4)) !== this.#view.getUint32(length - 4, true))
       throw this.fail("contents that match their CRC-32", "a different CRC-32");
     // From here on the file is as it was written, but perhaps not by us.
-    const type = weightTypes[this.#view.getUint8(10)];
+    const type = valueTypes[this.#view.getUint8(10)];
     if (!type || this.#view.getUint8(11) !== 0)
-      throw this.fail("weights of type 0 (f32) or 1 (f16)", this.#view.getUint16(10, true));
+      throw this.fail("weights of type 0 (f32), 1 (f16) or 2 (int8)", this.#view.getUint16(10, true));
     const weightsAt = HEADER + 4 * numbers;
     const weightsEnd = weightsAt + type.bytes * weights;
     const structureAt = 4 * Math.ceil(weightsEnd / 4);
@@ -51,7 +51,7 @@ export class ModelSource {
     this.planes = planes;
     this.values = type.name;
     this.parts = { numbers: 4 * numbers, weights: structureAt - weightsAt, structure };
-    this.structure = new ByteReader(bytes.subarray(structureAt, structureAt + structure), this.fail);
+    this.structure = new StructureReader(bytes.subarray(structureAt, structureAt + structure), this.fail);
   }
 
   readonly fail = (wanted: string, got: unknown): EastingError =>
@@ -81,10 +81,12 @@ export class ModelSource {
   }
 
   get weightsLeft(): number {
+    if (this.values === "int8") return Number.POSITIVE_INFINITY;
     return (this.#weights.end - this.#weights.next) / this.#weights.bytes;
   }
 
   weight(): number {
+    if (this.values === "int8") return this.structure.integer("weight", "a weight", 127);
     if (this.weightsLeft === 0) throw this.fail("as many weights as the structure names", "fewer");
     const { next, bytes } = this.#weights;
     const value = bytes === 4 ? this.#view.getFloat32(next, true) : fromHalf(this.#view.getUint16(next, true));
@@ -95,7 +97,7 @@ export class ModelSource {
 
   /** Fails unless everything was taken. */
   finish(planes: number): void {
-    const left = this.structure.left + this.#numbers.end - this.#numbers.next + this.weightsLeft;
+    const left = this.structure.left + this.#numbers.end - this.#numbers.next + this.#weights.end - this.#weights.next;
     if (left !== 0 || planes !== this.planes)
       throw this.fail(
         `${this.planes} planes and nothing besides`,

@@ -1,5 +1,5 @@
 import type { Entries } from "../graph.js";
-import type { ByteReader, ByteWriter } from "./byte-stream.js";
+import type { StructureReader, StructureWriter } from "./structure.js";
 
 /** Smallest box that holds the taps: tap (dy, dx) has number (dy − top) · width + dx − left. */
 export interface TapBox {
@@ -25,15 +25,20 @@ export function tapBox(...steps: readonly Tapped[]): TapBox {
   return { top, left, height: bottom - top + 1, width: right - left + 1 };
 }
 
-export function encodeBox(structure: ByteWriter, { top, left, height, width }: TapBox): void {
-  structure.integer(top);
-  structure.integer(left);
-  structure.natural(height);
-  structure.natural(width);
+export function encodeBox(structure: StructureWriter, { top, left, height, width }: TapBox): void {
+  structure.integer("step", top);
+  structure.integer("step", left);
+  structure.natural("step", height);
+  structure.natural("step", width);
 }
 
-export function decodeBox(structure: ByteReader): TapBox {
-  const top = structure.integer("first tap", 127);
-  const left = structure.integer("first tap", 127);
-  return { top, left, height: structure.positive("taps", 128 - top), width: structure.positive("taps", 128 - left) };
+export function decodeBox(structure: StructureReader): TapBox {
+  const top = structure.integer("step", "first tap", 127);
+  const left = structure.integer("step", "first tap", 127);
+  return {
+    top,
+    left,
+    height: structure.positive("step", "taps", 128 - top),
+    width: structure.positive("step", "taps", 128 - left),
+  };
 }

@@ -6,6 +6,6 @@ export const native: Target = {
   name: "native",
   description: "model file for easting's runtime",
   extension: ".easting",
-  int8: false,
-  emit: (graph, { values }) => encodeModel(graph, { values }),
+  int8: true,
+  emit: (graph, { values, int8 }) => (int8 ? encodeModel(int8) : encodeModel(graph, { values })),
 };
