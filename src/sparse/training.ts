@@ -69,8 +69,11 @@ export class SparseTraining implements Callback {
     if (!parameters.some(({ sparse }) => sparse)) return;
     const liveness = this.#current(context);
     if (this.options.liveChannels !== false) this.#live.follow(liveness);
-    if (this.#told !== this.#planned.length) this.#tell(liveness, context, step);
-    this.#told = this.#planned.length;
+    // Candidates of guided growth are there for one step and are no weights.
+    if (change?.grow !== "gse" && this.#told !== this.#planned.length) {
+      this.#tell(liveness, context, step);
+      this.#told = this.#planned.length;
+    }
     this.#live.apply({ growing: parameters.some(({ denseGradient }) => denseGradient.wanted) });
   }
 
