@@ -110,7 +110,7 @@ async function plot(name, title, points, by, lines, line) {
       width: 480,
       height: 300,
       background: "white",
-      data: { values: rows },
+      data: { values: rows.filter(({ ms }) => ms > 0) }, // no live output, no floor
       mark: { type: "line", point: true },
       encoding: {
         x: { field: "x", type: "quantitative", scale: { type: "log" }, title: by },

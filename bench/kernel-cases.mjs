@@ -91,6 +91,7 @@ export function cases() {
   return [
     ...stages.flatMap(({ c, side }) => activationCases(c, side)),
     ...stages.flatMap(({ c, side }) => denseConvCases(c, side)),
+    ...stages.flatMap(({ c, side }) => cosineConvCases(c, side)),
     ...stages.flatMap(({ c, side }) => densities.flatMap((density) => sparseConvCases(c, side, density))),
     ...[21265, 21265088].flatMap(weightCases), // stored weights of ResNet-34 at 99.9 %, and all of them
     ...otherCases(),
@@ -230,6 +231,18 @@ function denseConvCases(c, side) {
       ...common,
       args: (b) => ({ x: b.real(c * plane), dy: b.real(c * plane), shape, dweight: b.real(weights) }),
     },
+  ];
+}
+
+/** The same by a fast cosine transform of each patch; about 2.5 q log2 q operations. @param {number} c @param {number} side @returns {Case[]} */
+function cosineConvCases(c, side) {
+  const plane = side * side * n;
+  const shape = [c, side, side, n, c, 3, 3, 1, 1];
+  const flops = 2.5 * plane * 9 * c * Math.log2(9 * c);
+  const common = { size: `${c}x${side}x${side} 3x3`, bytes: 4 * 2 * c * plane, flops };
+  return [
+    { kernel: "dct_conv_forward", ...common, args: (b) => ({ x: b.real(c * plane), shape, y: b.real(c * plane) }) },
+    { kernel: "dct_conv_backward", ...common, args: (b) => ({ dy: b.real(c * plane), shape, dx: b.real(c * plane) }) },
   ];
 }
 

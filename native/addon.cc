@@ -6,6 +6,7 @@
 
 #include "cpu/parallel.h"
 #include "cpu/queue.h"
+#include "inference/addon.h"
 #include "random.h"
 #ifdef EASTING_CUDA
 #include "cuda/runtime.h"
@@ -14,6 +15,7 @@
 #define EASTING_VARIANT baseline_f32
 #define EASTING_STORED float
 #include "kernels.h"
+#include "inference/kernels.h"
 #undef EASTING_VARIANT
 #undef EASTING_STORED
 #define EASTING_VARIANT baseline_bf16
@@ -30,11 +32,13 @@
 #define EASTING_VARIANT avx2_f32
 #define EASTING_STORED float
 #include "kernels.h"
+#include "inference/kernels.h"
 #undef EASTING_VARIANT
 #undef EASTING_STORED
 #define EASTING_VARIANT avx512_f32
 #define EASTING_STORED float
 #include "kernels.h"
+#include "inference/kernels.h"
 #undef EASTING_VARIANT
 #undef EASTING_STORED
 #define EASTING_VARIANT avx2_bf16
@@ -336,6 +340,14 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("busy", busy);
   add("threads", threads);
   add("devices", devices);
+#ifdef EASTING_HAS_X86_VARIANTS
+#define EASTING_PICK(name) pick(&baseline_f32::name, &avx2_f32::name, &avx512_f32::name)
+#else
+#define EASTING_PICK(name) &baseline_f32::name
+#endif
+  inference::add_functions(exports, {EASTING_PICK(run_rows_f32), EASTING_PICK(run_rows_i32),
+                                    EASTING_PICK(write_bytes_f32), EASTING_PICK(write_bytes_i32)});
+#undef EASTING_PICK
   return exports;
 }
 

@@ -86,6 +86,8 @@ export interface Kernels {
   dense_conv_backward_data(dy: Buffer, weight: Buffer, shape: ConvShape, dx: Buffer, accumulate: boolean): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   dense_conv_backward_weight(x: Buffer, x_kind: Buffer, x_value: Buffer, norm_weight: Buffer, norm_bias: Buffer, norm_mean: Buffer, norm_deviation: Buffer, dy: Buffer, dy_kind: Buffer, needed: Buffer, shape: ConvShape, factor: Buffer, dweight: Buffer, accumulate: boolean): void;
+  dct_conv_forward(x: Buffer, shape: ConvShape, y: Buffer): void;
+  dct_conv_backward(dy: Buffer, shape: ConvShape, dx: Buffer, accumulate: boolean): void;
   batch_norm_forward(x: Buffer, x_kind: Buffer, channels: number, norm: BatchNormForward): void;
   batch_norm_backward(channels: number, norm: BatchNormBackward): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
@@ -112,10 +114,28 @@ export interface Kernels {
   sgd_step(weight: Buffer, gradient: Buffer, velocity: Buffer, gradient_scale: Buffer, learning_rate: number, momentum: number, weight_decay: number, nesterov: boolean): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   adam_step(weight: Buffer, gradient: Buffer, first: Buffer, second: Buffer, gradient_scale: Buffer, learning_rate: number, beta1: number, beta2: number, epsilon: number, weight_decay: number, step: number): void;
-  top_k(scores: Buffer, excluded: Buffer, key: RandomKey, positions: Buffer): void;
+  top_k(scores: Buffer, identity: Buffer, excluded: Buffer, key: RandomKey, positions: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   augment(images: Buffer, indices: Buffer, mean: Buffer, deviation: Buffer, shape: ConvShape, reflect: boolean, flip: boolean, random: boolean, key: RandomKey, y: Buffer): void;
 }
+
+/** One way of running a network, as `native/inference/model.h` has it; src/inference writes it. */
+export interface InferenceProgram {
+  readonly pixel: number;
+  readonly arena: number;
+  readonly imagePitch: number;
+  readonly image: Uint32Array;
+  readonly logits: Uint32Array;
+  readonly steps: Uint32Array;
+  readonly rows: Uint32Array;
+  readonly taps: Uint32Array;
+  readonly constantRuns: Uint32Array;
+  readonly constants: Uint32Array;
+}
+
+declare const model: unique symbol;
+/** A loaded network of the addon. */
+export type ModelHandle = { readonly [model]: true };
 
 export interface Addon {
   readonly f32: Kernels;
@@ -137,6 +157,27 @@ export interface Addon {
   /** Seconds that the CPU's queue has spent in kernels. */
   busy(): number;
   threads(count?: number): number;
+  loadModel(
+    image: {
+      readonly channels: number;
+      readonly height: number;
+      readonly width: number;
+      readonly mean: Float32Array;
+      readonly std: Float32Array;
+      /** Of bytes, for a network in integers; else empty. */
+      readonly zeros: Int32Array;
+    },
+    programs: readonly InferenceProgram[],
+  ): ModelHandle;
+  /** form: 0 bytes [h][w][c], 1 bytes [c][h][w], 2 normalised floats [c][h][w]. Logits are [count][classes], f32 or i32. */
+  runModel(
+    model: ModelHandle,
+    pixels: ArrayBufferView,
+    form: number,
+    count: number,
+    done: (error: string, logits: ArrayBuffer) => void,
+  ): void;
+  closeModel(model: ModelHandle): void;
   devices(): {
     isa: "baseline" | "avx2" | "avx512";
     cudaBuilt: boolean;

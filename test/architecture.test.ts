@@ -9,8 +9,8 @@ const src = fileURLToPath(new URL("../src/", import.meta.url));
 const lines: readonly (readonly string[])[] = [
   ["index"],
   ["cli"],
-  ["reproduce", "dashboard"],
-  ["east"],
+  ["reproduce", "dashboard", "demo", "pytorch"],
+  ["east", "inference"],
   ["sparse", "compile"],
   ["train"],
   ["models", "optim", "data"],

@@ -5,6 +5,7 @@ import {
   cast,
   conv2d,
   crossEntropy,
+  dctConv2d,
   dyrelu,
   globalAveragePool,
   linear,
@@ -341,6 +342,22 @@ function dynamicRelu(beta: number, blend: "coefficients" | "outputs"): OpCase {
   };
 }
 
+function cosineTransform(kernel: number, stride: number, padding: number, outputs: number): OpCase {
+  return {
+    op: "dctConv",
+    title: `${kernel} × ${kernel}, stride ${stride}, padding ${padding}, ${outputs} outputs`,
+    make(large) {
+      const [c, h, w, n] = large ? [6, 9, 11, 67] : [2, 5, 4, 3];
+      const shape: ConvShape = [c, h, w, n, outputs, kernel, kernel, stride, padding];
+      return {
+        inputs: [input([c, h, w, n])],
+        run: ([x]) => dctConv2d(x, { outputs, kernel, stride, padding }),
+        reference: ([x]) => plain.convolve(x, plain.cosineWeight(c, outputs, kernel), shape),
+      };
+    },
+  };
+}
+
 function pooling(kernel: number, stride: number, padding: number): OpCase {
   return {
     op: "maxPool",
@@ -405,6 +422,12 @@ export const opCases: readonly OpCase[] = [
       };
     },
   },
+  cosineTransform(3, 1, 1, 4), // 18 or 54 numbers a patch: factors 2 and 3
+  cosineTransform(3, 2, 1, 5),
+  cosineTransform(1, 1, 0, 16), // more outputs than inputs: 16 numbers, by fours
+  cosineTransform(2, 1, 0, 25), // 24 and 25 numbers: a factor of 5
+  cosineTransform(1, 2, 0, 11), // a prime
+  cosineTransform(1, 1, 0, 1),
   pooling(2, 2, 0),
   pooling(3, 2, 1),
   entropy(0),

@@ -32,6 +32,7 @@ struct Job {
   std::int64_t tasks = 0;
 };
 
+// Whoever is awake takes tasks; nobody waits for a thread that has taken none, which a busy machine may run late.
 class Pool {
  public:
   explicit Pool(int threads) {
@@ -40,8 +41,7 @@ class Pool {
   ~Pool() {
     {
       std::lock_guard lock(mutex_);
-      stop_ = true;
-      generation_.fetch_add(1);
+      stop_.store(true);
     }
     wake_.notify_all();
     for (auto& worker : workers_) worker.join();
@@ -50,53 +50,55 @@ class Pool {
 
   void run(const Job& job) {
     job_ = job;
-    next_.store(0, std::memory_order_relaxed);
-    busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+    done_.store(0, std::memory_order_relaxed);
+    generation_ += left_mask + 1;
     {
       std::lock_guard lock(mutex_);
-      generation_.fetch_add(1, std::memory_order_release);
+      ticket_.store(generation_ | static_cast<std::uint64_t>(job.tasks), std::memory_order_release);
     }
     if (sleeping_.load() > 0) wake_.notify_all();
     take();
-    for (int spin = 0; busy_.load(std::memory_order_acquire) > 0; ++spin) {
+    for (int spin = 0; done_.load(std::memory_order_acquire) < job.tasks; ++spin) {
       if (spin < spins) pause_briefly();
       else std::this_thread::yield();
     }
   }
 
  private:
+  static constexpr std::uint64_t left_mask = 0xffffffff;
+  bool tasks_left() const { return (ticket_.load(std::memory_order_acquire) & left_mask) != 0; }
+
+  // Who has taken a task may read job_: it stays until all tasks are done.
   void take() {
-    for (;;) {
-      const std::int64_t task = next_.fetch_add(1, std::memory_order_relaxed);
-      if (task >= job_.tasks) return;
-      job_.body(job_.context, task);
+    for (std::uint64_t ticket = ticket_.load(std::memory_order_acquire); (ticket & left_mask) != 0;) {
+      if (!ticket_.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+      job_.body(job_.context, job_.tasks - static_cast<std::int64_t>(ticket & left_mask));
+      done_.fetch_add(1, std::memory_order_release);
+      ticket = ticket_.load(std::memory_order_acquire);
     }
   }
   void work() {
     flush_denormals();
-    std::uint64_t seen = 0;
-    for (;;) {
-      for (int spin = 0; spin < spins && generation_.load(std::memory_order_acquire) == seen; ++spin) pause_briefly();
-      if (generation_.load(std::memory_order_acquire) == seen) {
+    while (!stop_.load(std::memory_order_relaxed)) {
+      for (int spin = 0; spin < spins && !tasks_left(); ++spin) pause_briefly();
+      if (!tasks_left()) {
         std::unique_lock lock(mutex_);
         sleeping_.fetch_add(1);
-        wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
+        wake_.wait(lock, [&] { return tasks_left() || stop_.load(); });
         sleeping_.fetch_sub(1);
       }
-      seen = generation_.load(std::memory_order_acquire);
-      if (stop_) return;
       take();
-      busy_.fetch_sub(1, std::memory_order_release);
     }
   }
 
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::atomic<std::uint64_t> generation_{0};
-  std::atomic<int> sleeping_{0}, busy_{0};
-  std::atomic<std::int64_t> next_{0};
-  bool stop_ = false;
+  std::atomic<std::uint64_t> ticket_{0};  // generation · 2³² + tasks that nobody has taken
+  std::uint64_t generation_ = 0;
+  std::atomic<std::int64_t> done_{0};
+  std::atomic<int> sleeping_{0};
+  std::atomic<bool> stop_{false};
   Job job_;
 };
 

@@ -1,14 +1,14 @@
 import { type Command, Option } from "commander";
-import { type ImageDataset, Loader, type Split } from "../data/index.js";
-import { type imageFormat, openNetwork } from "../east/index.js";
+import { Loader, type Split } from "../data/index.js";
+import { openNetwork } from "../east/index.js";
 import { expected } from "../errors.js";
 import { nnzOf, prunable } from "../sparse/index.js";
 import { threads } from "../tensor/index.js";
 import { evaluate, resolveCheckpoint } from "../train/index.js";
-import { usageError, warn } from "./failure.js";
+import { warn } from "./failure.js";
 import { count, duration, facts, percent } from "./format.js";
 import { wholeNumber } from "./settings.js";
-import { absoluteSource, type DataSource, describeData, openSource, readReceipt } from "./source.js";
+import { describeData, openSource, sameFormat, sourceOf } from "./source.js";
 
 interface Flags {
   readonly data?: string;
@@ -49,7 +49,7 @@ async function runEvaluate(target: string, flags: Flags): Promise<void> {
   const { model, images, config, fullSize, step, fit } = openNetwork(content);
   const dataset = await openSource(await sourceOf(target, flags), { quiet: json });
   try {
-    sameFormat(dataset, images);
+    sameFormat("evaluate", dataset, images);
     if (dataset[split].count === 0)
       throw expected(`--split ${split}`, "a split with images", `none in ${dataset.name}`);
     // Images are normalised as they were when the network was trained.
@@ -80,22 +80,4 @@ async function runEvaluate(target: string, flags: Flags): Promise<void> {
     model.dispose();
     await dataset.close();
   }
-}
-
-/** The data named by the flags, split as the run's own; without flags the run's own. */
-async function sourceOf(target: string, { data, imageSize }: Flags): Promise<DataSource> {
-  const before = (await readReceipt(target))?.data.source;
-  const from = data ? absoluteSource(data) : before?.from;
-  if (!from) throw usageError(`${target}: expected a run whose receipt names its data, got none`, "add --data");
-  const own = from === before?.from ? before : { from, validation: before?.validation ?? "split" };
-  return { ...own, ...(imageSize && { imageSize }) };
-}
-
-function sameFormat(dataset: ImageDataset, images: ReturnType<typeof imageFormat>): void {
-  const format = ({ shape, classes }: Pick<ImageDataset, "shape" | "classes">) =>
-    `images of ${shape.join(" × ")} in ${classes.length} classes`;
-  if (format(dataset) === format(images)) return;
-  const size = dataset.shape[0] === images.shape[0] && dataset.classes.length === images.classes.length;
-  const hint = size ? `for a folder add --image-size ${images.shape[1]}` : "choose data like those of the training";
-  throw expected("evaluate", format(images), format(dataset), hint);
 }

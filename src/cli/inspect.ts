@@ -7,6 +7,7 @@ import { type CheckpointContent, resolveCheckpoint } from "../train/index.js";
 import { version } from "../version.js";
 import { warn } from "./failure.js";
 import { bytes, count, facts, table } from "./format.js";
+import { inspectModel, modelBytes } from "./inspect-model.js";
 
 interface Flags {
   readonly json?: boolean;
@@ -15,11 +16,19 @@ interface Flags {
 export function addInspect(program: Command): void {
   program
     .command("inspect")
-    .description("say what this machine offers, or what a checkpoint holds")
-    .argument("[run|checkpoint]", "run folder or checkpoint file")
+    .description("say what this machine offers, or what a checkpoint or a model file holds")
+    .argument("[run|checkpoint|model]", "run folder, checkpoint file or model file")
     .option("--json", "write one JSON object to stdout and nothing else")
-    .addHelpText("after", "\nExamples:\n  easting inspect\n  easting inspect runs/first\n  easting inspect --json")
-    .action((target: string | undefined, { json }: Flags) => (target ? checkpoint(target, json) : machine(json)));
+    .addHelpText(
+      "after",
+      "\nExamples:\n  easting inspect\n  easting inspect runs/first\n  easting inspect first.easting\n  easting inspect --json",
+    )
+    .action(async (target: string | undefined, { json }: Flags) => {
+      const file = target ? await modelBytes(target) : null;
+      if (target && file) inspectModel(target, file, json);
+      else if (target) await checkpoint(target, json);
+      else machine(json);
+    });
 }
 
 function machine(json = false): void {

@@ -1,8 +1,13 @@
 import { Command } from "commander";
 import { version } from "../version.js";
+import { addBench } from "./bench.js";
+import { addCompile } from "./compile.js";
 import { addData } from "./data.js";
+import { addDemo } from "./demo.js";
 import { addEvaluate } from "./evaluate.js";
+import { addImport } from "./import.js";
 import { addInspect } from "./inspect.js";
+import { addRun } from "./run.js";
 import { addSummary } from "./summary.js";
 import { addTrain } from "./train.js";
 
@@ -31,6 +36,18 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 75 interrupted and saved, 130 stopped at once`,
     );
-  for (const add of [addTrain, addEvaluate, addSummary, addInspect, addData]) add(program);
+  for (const add of [
+    addTrain,
+    addEvaluate,
+    addSummary,
+    addCompile,
+    addDemo,
+    addImport,
+    addInspect,
+    addRun,
+    addBench,
+    addData,
+  ])
+    add(program);
   return program;
 }

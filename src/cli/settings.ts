@@ -20,12 +20,22 @@ const described = z.toJSONSchema(configSchema, { io: "input" }).properties as un
 const names: Partial<Record<Key, readonly string[]>> = { model: modelNames, method: methodNames };
 
 const groups: readonly (readonly [string, readonly Key[]])[] = [
-  ["Training:", ["model", "method", "sparsity", "epochs", "batch", "seed", "storage"]],
+  ["Training:", ["model", "method", "sparsity", "epochs", "batch", "seed", "classifierBias", "storage"]],
   [
     "Optimizer:",
-    ["optimizer", "learningRate", "momentum", "nesterov", "weightDecay", "labelSmoothing", "clip", "clipNorm"],
+    [
+      "optimizer",
+      "learningRate",
+      "schedule",
+      "momentum",
+      "nesterov",
+      "weightDecay",
+      "labelSmoothing",
+      "clip",
+      "clipNorm",
+    ],
   ],
-  ["Topology updates:", ["updateEvery", "dropFraction", "updateUntil"]],
+  ["Topology:", ["distribution", "ensureLive", "updateEvery", "dropFraction", "updateUntil", "growth"]],
 ];
 const groupOf = (key: Key) => groups.find(([, keys]) => keys.includes(key))?.[0] ?? "EAST:";
 
@@ -42,7 +52,8 @@ function flagsOf(key: Key): Option[] {
   const flag = `--${kebab(key)}`;
   if (type === "boolean") {
     const off = new Option(flag.replace("--", "--no-"), `without ${description.split(";")[0]}`);
-    return preset === true ? [off] : [new Option(flag, description), off];
+    const on = new Option(flag, description);
+    return preset === true ? [off] : preset === false ? [on] : [on, off];
   }
   const choices = described[key].enum ?? names[key];
   const value = choices ? "name" : type === "integer" ? "count" : "number";

@@ -3,7 +3,9 @@ import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { SingleBar } from "cli-progress";
 import { type DataProgress, datasetNames, type ImageDataset, openDataset } from "../data/index.js";
-import { EastingError } from "../errors.js";
+import type { imageFormat } from "../east/index.js";
+import { EastingError, expected } from "../errors.js";
+import { usageError } from "./failure.js";
 import { count, percent } from "./format.js";
 
 /** How to open a data set; stands in a run's receipt. */
@@ -95,4 +97,26 @@ export function dataProgress(quiet: boolean): { show(progress: DataProgress): vo
 export function describeData({ name, note, shape, classes, train, validation, test }: ImageDataset): string {
   const counts = `${count(train.count)} training, ${count(validation.count)} validation, ${count(test.count)} test images`;
   return `${name}${note ? ` (${note})` : ""}: ${counts} of ${shape.join(" × ")}, ${classes.length} classes`;
+}
+
+/** The data named by flags, split as the run's own; without a name the run's own. */
+export async function sourceOf(
+  run: string,
+  { data, imageSize }: { readonly data?: string; readonly imageSize?: number },
+): Promise<DataSource> {
+  const before = (await readReceipt(run))?.data.source;
+  const from = data ? absoluteSource(data) : before?.from;
+  if (!from) throw usageError(`${run}: expected a run whose receipt names its data, got none`, "add --data");
+  const own = from === before?.from ? before : { from, validation: before?.validation ?? "split" };
+  return { ...own, ...(imageSize && { imageSize }) };
+}
+
+/** Complains about images that a network trained on `images` cannot classify. */
+export function sameFormat(where: string, dataset: ImageDataset, images: ReturnType<typeof imageFormat>): void {
+  const format = ({ shape, classes }: Pick<ImageDataset, "shape" | "classes">) =>
+    `images of ${shape.join(" × ")} in ${classes.length} classes`;
+  if (format(dataset) === format(images)) return;
+  const size = dataset.shape[0] === images.shape[0] && dataset.classes.length === images.classes.length;
+  const hint = size ? `for a folder add --image-size ${images.shape[1]}` : "choose data like those of the training";
+  throw expected(where, format(images), format(dataset), hint);
 }

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { type ImageFormat, openNetwork, prepare, type Recipe, resolveConfig } from "../east/index.js";
 import { type LayerSummary, type NetworkSummary, summarize } from "../sparse/index.js";
-import { resolveCheckpoint } from "../train/index.js";
+import { resolveCheckpoint, type TrainContext } from "../train/index.js";
 import { usageError, warn } from "./failure.js";
 import { bytes, count, facts, millions, percent, table } from "./format.js";
 import { addSettings, givenSettings, wholeNumber } from "./settings.js";
@@ -18,7 +18,7 @@ export function addSummary(program: Command): void {
     .command("summary")
     .description("list a network's layers with weights, MACs and bytes, of a run or before one")
     .argument("[run|checkpoint]", "run folder or checkpoint file; without it a fresh network is built");
-  addSettings(command, ["model", "method", "sparsity", "seed", "dyrelu", "shareRatio"]);
+  addSettings(command, ["model", "method", "sparsity", "seed", "distribution", "ensureLive", "dyrelu", "shareRatio"]);
   command
     .option(
       "--image-size <pixels>",
@@ -91,8 +91,19 @@ async function built(command: Command, { imageSize, classes, channels = 3 }: Fla
   const recipe = prepare(config, images, 1);
   const { model, callbacks } = recipe;
   const { optimizer } = recipe.fit;
-  const context = { model, optimizer, parameters: () => model.parameters(), steps: 1, stepsPerEpoch: 1, emit() {} };
-  for (const callback of callbacks) await callback.onStart?.({ ...context, imageShape: images.shape });
+  const context: TrainContext = {
+    model,
+    optimizer,
+    parameters: () => model.parameters(),
+    steps: 1,
+    stepsPerEpoch: 1,
+    imageShape: images.shape,
+    loader: null,
+    resuming: false,
+    learningRate: 0,
+    emit() {},
+  };
+  for (const callback of callbacks) await callback.onStart?.(context);
   return { recipe, images, from: {} };
 }
 
@@ -129,6 +140,7 @@ function print({ config }: Recipe, { shape, classes }: ImageFormat, summary: Net
       "DyReLU",
       `${count(dyreluParameters)} parameters, ${millions(summary.dyreluMacs)} MACs, gone after training`,
     ]);
+  if (summary.transformMacs > 0) totals.push(["cosine transforms", `${millions(summary.transformMacs)} MACs besides`]);
   if (summary.otherParameters > 0) totals.push(["scales, biases", `${count(summary.otherParameters)} parameters`]);
   totals.push(["MACs per image", `${millions(summary.macs)} of ${millions(summary.denseMacs)}`]);
   totals.push(["bytes of weights", `${bytes(summary.bytes)} of ${bytes(summary.denseBytes)}`]);

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import type { Sharp } from "sharp";
-import { EastingError } from "../errors.js";
+import { EastingError, expected } from "../errors.js";
 import type { DataOptions } from "./dataset.js";
 import type { ImageFile } from "./image-files.js";
 
@@ -158,4 +158,34 @@ async function decodeAll(
     if (failure) throw failure;
     await write(batch);
   }
+}
+
+/**
+ * One image as bytes `[c][h][w]` for a network that takes this shape: as it is where it has that size, else scaled and
+ * cropped as test images are. Fails with EASTING_DATA_DAMAGED, or EASTING_INVALID for a colour image where grey is needed.
+ */
+export async function readImage(path: string, shape: Plan["shape"]): Promise<Uint8Array> {
+  const [channels, height, width] = shape;
+  const sharp = await loadSharp();
+  const bytes = statSync(path, { throwIfNoEntry: false })?.size;
+  if (bytes === undefined)
+    throw new EastingError("EASTING_DATA_MISSING", `image: expected a file at ${path}, got none`, "check the path");
+  const file = { path, bytes, label: 0 };
+  const into = new Uint8Array(channels * height * width);
+  for (const plan of [
+    { shape, resize: null },
+    { ...cropPlan(channels, height), shape },
+  ])
+    try {
+      await decode(sharp, file, plan, into);
+      return into;
+    } catch (error) {
+      if (!(error instanceof Misfit)) throw error;
+    }
+  throw expected(
+    "image",
+    `an image that becomes ${shape.join(" × ")}`,
+    path,
+    "give the network what it was trained on",
+  );
 }

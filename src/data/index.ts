@@ -8,6 +8,7 @@ export {
   memoryDataset,
 } from "./dataset.js";
 export { digitsAttribution, digitsDataset } from "./digits.js";
+export { readImage } from "./image-decode.js";
 export { type ImageFolderOptions, openImageFolder } from "./image-folder.js";
 export { type Batch, Loader, type Split } from "./loader.js";
 export { dataRoot, datasetNames, type OpenOptions, openDataset } from "./open.js";

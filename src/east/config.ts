@@ -3,8 +3,8 @@ import { type EastingError, expected, nearest } from "../errors.js";
 import { modelNames } from "../models/index.js";
 import { methods } from "../sparse/index.js";
 
-/** Methods of the command line: every sparse method, and EAST, which is RigL with the three pieces switched on. */
-export const methodNames = [...Object.keys(methods), "east"] as const;
+/** Methods of the command line: every sparse method, EAST, which is RigL with the three pieces, and what DCTpS trains by. */
+export const methodNames = [...Object.keys(methods), "east", "dctps+rigl", "dctps+rigl+east"] as const;
 
 // The texts of the checks complete the sentence "expected …".
 const choice = (names: readonly string[]) =>
@@ -36,22 +36,40 @@ export const configSchema = z.strictObject({
     .default(1)
     .describe("of weights, topology, data order and augmentation"),
 
-  optimizer: oneOf("sgd", "adam").default("sgd").describe("sgd or adam"),
-  learningRate: positive().default(0.1).describe("divided by 10 at 50 % and at 75 % of the run"),
+  optimizer: oneOf("sgd", "adam").optional().describe("sgd or adam; adam for DCTpS, else sgd"),
+  learningRate: positive().optional().describe("at the start; 0.001 for DCTpS, else 0.1"),
+  schedule: oneOf("step", "cosine", "constant")
+    .optional()
+    .describe(
+      "learning rate over the run: step (divided by 10 at 50 % and 75 %), cosine (to 0) or constant; constant for DCTpS, else step",
+    ),
   momentum: belowOne.default(0.9).describe("of SGD, with Nesterov"),
   nesterov: flag().default(true).describe("Nesterov momentum"),
-  weightDecay: number().min(0, { error: "0 or more" }).default(1e-4).describe("coupled L2, on every parameter"),
+  weightDecay: number()
+    .min(0, { error: "0 or more" })
+    .optional()
+    .describe("coupled L2, on every parameter; 0.0005 for DCTpS, else 0.0001"),
+  classifierBias: flag().default(false).describe("a bias in the classifier, as PyTorch's ResNets have"),
   labelSmoothing: belowOne.default(0).describe("share of the target spread over all classes"),
   clip: oneOf("off", "active", "dense")
     .optional()
     .describe("gradients whose norm is clipped: off, active (existing weights) or dense; active for EAST, else off"),
   clipNorm: positive().default(1).describe("global L2 norm that gradients are clipped to"),
 
+  distribution: oneOf("erk", "er", "uniform", "epl", "epf")
+    .optional()
+    .describe("weights per tensor of a random topology: erk, er, uniform, epl or epf; uniform for MEST, else erk"),
   updateEvery: whole(1)
     .optional()
     .describe("steps between topology updates; as many updates as the published runs, but at least 100 steps apart"),
-  dropFraction: share.default(0.5).describe("share of each tensor replaced at the first update, falling to 0.005"),
-  updateUntil: share.default(0.95).describe("share of the run after which the topology stays"),
+  dropFraction: share
+    .optional()
+    .describe("share of each tensor replaced at the first update; by the method, 0.5 for SET, RigL and EAST"),
+  updateUntil: share.optional().describe("share of the run after which the topology stays; by the method, mostly 0.95"),
+  growth: oneOf("gradient", "random", "bernoulli", "gse")
+    .optional()
+    .describe("which weights come in an exchange: gradient, random, bernoulli or gse; by the method"),
+  ensureLive: flag().default(false).describe("a first topology whose every weight lies on a path from image to logit"),
 
   storage: oneOf("f32", "bf16")
     .default("f32")
@@ -81,16 +99,48 @@ export const configSchema = z.strictObject({
 export type TrainConfigInput = z.input<typeof configSchema>;
 type Parsed = z.output<typeof configSchema>;
 /** A configuration with its defaults filled in; the intervals that stay open follow from the length of the run. */
-export type TrainConfig = Parsed & Required<Pick<Parsed, "clip" | "dyrelu" | "shareRatio" | "cycles">>;
+export type TrainConfig = Parsed & Required<Pick<Parsed, Decided>>;
+/** Settings whose default depends on the method. */
+type Decided =
+  | "optimizer"
+  | "learningRate"
+  | "schedule"
+  | "weightDecay"
+  | "clip"
+  | "dropFraction"
+  | "updateUntil"
+  | "dyrelu"
+  | "shareRatio"
+  | "cycles";
+
+/** Share replaced at the first update, and share of the run with updates, where they are not 0.5 and 0.95. */
+const exchanges: Readonly<Record<string, readonly [number, number]>> = {
+  "rigl-original": [0.3, 0.75],
+  "dctps+rigl": [0.3, 0.75],
+  "dctps+rigl+east": [0.3, 0.75],
+  mest: [0.2, 0.95],
+  dsr: [0.005, 0.95],
+};
+
+/** What a method decides unless the user does. */
+function presets(method: string): Required<Pick<Parsed, Decided>> {
+  const east = method.endsWith("east");
+  const [dropFraction, updateUntil] = exchanges[method] ?? [0.5, 0.95];
+  const common = { dropFraction, updateUntil, dyrelu: east, cycles: east ? 2 : 0 };
+  if (method.startsWith("dctps")) {
+    const trained = { optimizer: "adam", learningRate: 1e-3, schedule: "constant", weightDecay: 5e-4 } as const;
+    return { ...common, ...trained, clip: "off", shareRatio: 0 };
+  }
+  const trained = { optimizer: "sgd", learningRate: 0.1, schedule: "step", weightDecay: 1e-4 } as const;
+  return { ...common, ...trained, clip: east ? "active" : "off", shareRatio: east ? 2 : 0 };
+}
 
 /** Checks a configuration and fills in its defaults; the first fault is one sentence. */
 export function resolveConfig(input: TrainConfigInput): TrainConfig {
   const parsed = configSchema.safeParse(input);
   if (!parsed.success) throw complaint(parsed.error.issues[0], input, (key) => `config: ${key}`);
-  const config = parsed.data;
-  const east = config.method === "east";
-  const { clip = east ? "active" : "off", dyrelu = east, shareRatio = east ? 2 : 0, cycles = east ? 2 : 0 } = config;
-  return { ...config, clip, dyrelu, shareRatio, cycles };
+  const given = Object.entries(parsed.data).filter(([, value]) => value !== undefined);
+  return { ...presets(parsed.data.method), ...Object.fromEntries(given) } as TrainConfig;
 }
 
 /** One fault of a configuration as an error; `nameOf` turns a key into what the user wrote. */

@@ -1,4 +1,5 @@
-import { cyclicDensity, type SparseMethod } from "../sparse/index.js";
+import { expected } from "../errors.js";
+import { cyclicDensity, randomTopology, type SparseMethod } from "../sparse/index.js";
 
 export interface CyclicSparsityOptions {
   /** Final density, over the stored prunable weights. */
@@ -25,6 +26,14 @@ export interface CyclicSparsityOptions {
  */
 export function cyclicSparsity(inner: SparseMethod, options: CyclicSparsityOptions): SparseMethod {
   const { density, steps, cycles = 2, length = 50 / 250, multiplier = 1, peak = 3, pattern = "cosine" } = options;
+  if (!inner.distribution || inner.rule)
+    throw expected(
+      "cycles",
+      "a method with counts per tensor and no rule of its own",
+      inner.name,
+      "leave --cycles out",
+      "EASTING_CONFIG",
+    );
   const first = Math.max(1, Math.round(length * steps));
   const cycle = cyclicDensity({
     low: density,
@@ -38,7 +47,8 @@ export function cyclicSparsity(inner: SparseMethod, options: CyclicSparsityOptio
   return {
     ...inner,
     name: `${inner.name}+cyclic`,
-    finalAfter: cycle.length,
+    initialize: randomTopology(inner.distribution),
+    finalAfter: Math.max(cycle.length, inner.finalAfter ?? 0),
     plan: (step) => {
       if (step > cycle.length) return inner.plan(step);
       if (step % interval !== 0 && step !== cycle.length) return null;

@@ -1,9 +1,19 @@
 import type { ImageDataset } from "../data/index.js";
 import { expected } from "../errors.js";
-import { buildModel, ResNet } from "../models/index.js";
-import { Initializer, type Module } from "../nn/index.js";
-import { Adam, type Schedule, SGD, stepDecay } from "../optim/index.js";
-import { methods, prunable, type SparseMethod, SparseTraining } from "../sparse/index.js";
+import { buildModel, type LayerFactory, ResNet } from "../models/index.js";
+import { DctConv2d, DctLinear, Initializer, type Module } from "../nn/index.js";
+import { Adam, type Schedule, SGD } from "../optim/index.js";
+import { constant, cosine, stepDecay } from "../optim/schedule.js";
+import {
+  distributions,
+  ensureLive,
+  growingBy,
+  type MethodName,
+  methods,
+  prunable,
+  type SparseMethod,
+  SparseTraining,
+} from "../sparse/index.js";
 import type { Callback, CheckpointContent, FitOptions, JsonObject } from "../train/index.js";
 import { restoreRun } from "../train/index.js";
 import { resolveConfig, type TrainConfig, type TrainConfigInput } from "./config.js";
@@ -48,11 +58,21 @@ export function prepare(input: TrainConfigInput, images: ImageFormat, trainImage
   const model = buildModel(config.model, {
     classes: images.classes.length,
     channels: images.shape[0],
+    classifierBias: config.classifierBias,
     init: new Initializer(seed),
     ...(phasing && { activation: phasing.activation }),
+    ...(config.method.startsWith("dctps") && { layers: cosineLayers }),
   });
   if (config.shareRatio > 0) {
     if (!(model instanceof ResNet)) throw expected("weight sharing", "a residual network", config.model);
+    if (config.method.startsWith("dctps"))
+      throw expected(
+        "weight sharing",
+        "a method other than DCTpS",
+        config.method,
+        "use --share-ratio 0",
+        "EASTING_CONFIG",
+      );
     shareWeights(model, { ratio: config.shareRatio, seed });
   }
   const total = fullSize(model);
@@ -65,6 +85,7 @@ export function prepare(input: TrainConfigInput, images: ImageFormat, trainImage
     new SparseTraining(method, { seed, density, fullSize: total, liveChannels: config.liveChannels }),
   ];
   const optimizer = config.optimizer === "sgd" ? new SGD(config) : new Adam(config);
+  const schedule = learningRate(config, steps);
   const description = { config, images } as unknown as JsonObject;
   return {
     config,
@@ -77,7 +98,7 @@ export function prepare(input: TrainConfigInput, images: ImageFormat, trainImage
       batch,
       seed,
       optimizer,
-      learningRate: learningRate(config, steps),
+      learningRate: (step) => method.learningRate?.(step + 1, schedule(step)) ?? schedule(step),
       labelSmoothing,
       storage,
       clip: { mode: clip, maximum: clipNorm },
@@ -87,7 +108,15 @@ export function prepare(input: TrainConfigInput, images: ImageFormat, trainImage
   };
 }
 
-function learningRate({ learningRate: initial }: TrainConfig, steps: number): Schedule {
+/** DCTpS: every convolution and the classifier, which has a bias there. */
+const cosineLayers: LayerFactory = {
+  convolution: (inputs, outputs, options) => new DctConv2d(inputs, outputs, options),
+  linear: (inputs, outputs) => new DctLinear(inputs, outputs),
+};
+
+function learningRate({ learningRate: initial, schedule }: TrainConfig, steps: number): Schedule {
+  if (schedule === "constant") return constant(initial);
+  if (schedule === "cosine") return cosine({ from: initial, to: 0, steps });
   const milestones = [125 / 250, 187 / 250].map((share) => Math.round(share * steps));
   return stepDecay({
     initial,
@@ -97,25 +126,33 @@ function learningRate({ learningRate: initial }: TrainConfig, steps: number): Sc
 }
 
 function sparseMethod(config: TrainConfig, density: number, steps: number): SparseMethod {
-  const name = (config.method === "east" ? "rigl" : config.method) as keyof typeof methods;
-  const inner = methods[name]({
-    density,
-    steps,
-    dropFraction: config.dropFraction,
-    until: config.updateUntil,
-    ...(config.updateEvery && { interval: config.updateEvery }),
-  });
-  if (config.cycles === 0) return inner;
-  return cyclicSparsity(inner, {
-    density,
-    steps,
-    cycles: config.cycles,
-    length: config.cycleLength,
-    multiplier: config.cycleMultiplier,
-    peak: config.cyclePeak,
-    pattern: config.cyclePattern,
-    ...(config.cycleUpdateEvery && { interval: config.cycleUpdateEvery }),
-  });
+  const { method, growth, updateEvery: interval, dropFraction, updateUntil: until, weightDecay } = config;
+  const name = (method.startsWith("dctps") ? "rigl-original" : method === "east" ? "rigl" : method) as MethodName;
+  const distribution = config.distribution && distributions[config.distribution];
+  const plain = methods[name]({ density, steps, distribution, interval, dropFraction, until, weightDecay });
+  if (distribution && plain.distribution !== distribution)
+    throw expected(
+      "distribution",
+      "a method that begins at random",
+      method,
+      "leave --distribution out",
+      "EASTING_CONFIG",
+    );
+  const inner = growth ? growingBy(plain, growth) : plain;
+  const cyclic =
+    config.cycles === 0
+      ? inner
+      : cyclicSparsity(inner, {
+          density,
+          steps,
+          cycles: config.cycles,
+          length: config.cycleLength,
+          multiplier: config.cycleMultiplier,
+          peak: config.cyclePeak,
+          pattern: config.cyclePattern,
+          ...(config.cycleUpdateEvery && { interval: config.cycleUpdateEvery }),
+        });
+  return config.ensureLive ? ensureLive(cyclic) : cyclic;
 }
 
 export const imageFormat = ({ classes, shape, mean, std }: ImageDataset): ImageFormat => ({

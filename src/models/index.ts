@@ -2,7 +2,7 @@ import { expected, nearest } from "../errors.js";
 import type { Module } from "../nn/index.js";
 import * as resnet from "./resnet.js";
 
-export { type NetworkOptions, ResidualBlock, ResNet } from "./resnet.js";
+export { type LayerFactory, type NetworkOptions, ResidualBlock, ResNet } from "./resnet.js";
 
 /** Networks by the name used on the command line. */
 export const models = {

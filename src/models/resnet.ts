@@ -3,9 +3,11 @@ import {
   type ActivationFactory,
   BatchNorm2d,
   Conv2d,
+  type Conv2dOptions,
   GlobalAveragePool,
   Initializer,
   Linear,
+  type LinearOptions,
   MaxPool,
   Module,
   ReLU,
@@ -17,19 +19,40 @@ export interface NetworkOptions {
   readonly classes: number;
   /** Of the images; 3 by default. */
   readonly channels?: number;
+  /** Whether the classifier has a bias; false by default. */
+  readonly classifierBias?: boolean;
   /** Made behind every normalisation and every residual sum; ReLU by default. */
   readonly activation?: ActivationFactory;
   readonly init?: Initializer;
+  /** What convolutions and the classifier are made of; ordinary ones without bias by default. */
+  readonly layers?: LayerFactory;
+}
+
+export interface LayerFactory {
+  convolution(inputs: number, outputs: number, options: Conv2dOptions): Module;
+  linear(inputs: number, outputs: number, options: LinearOptions): Module;
+}
+
+const ordinary: LayerFactory = {
+  convolution: (inputs, outputs, options) => new Conv2d(inputs, outputs, options),
+  linear: (inputs, outputs, options) => new Linear(inputs, outputs, options),
+};
+
+/** What all blocks of a network are built with. */
+interface Parts {
+  readonly activation: ActivationFactory;
+  readonly init: Initializer;
+  readonly layers: LayerFactory;
 }
 
 /** Projection of a shortcut whose shape changes: 1×1 convolution and BatchNorm (option B of He et al., 2016). */
 class Projection extends Module {
-  readonly conv: Conv2d;
+  readonly conv: Module;
   readonly norm: BatchNorm2d;
 
-  constructor(inputs: number, outputs: number, stride: number, init: Initializer) {
+  constructor(inputs: number, outputs: number, stride: number, { init, layers }: Parts) {
     super();
-    this.conv = new Conv2d(inputs, outputs, { kernel: 1, stride, init });
+    this.conv = layers.convolution(inputs, outputs, { kernel: 1, stride, init });
     this.norm = new BatchNorm2d(outputs);
   }
   forward(x: Tensor): Tensor {
@@ -54,14 +77,15 @@ class BasicBlock extends ResidualBlock {
   readonly shortcut: Module | null;
   readonly activation2: Module;
 
-  constructor(inputs: number, planes: number, stride: number, activation: ActivationFactory, init: Initializer) {
+  constructor(inputs: number, planes: number, stride: number, parts: Parts) {
     super();
-    this.conv1 = new Conv2d(inputs, planes, { kernel: 3, stride, init });
+    const { activation, init, layers } = parts;
+    this.conv1 = layers.convolution(inputs, planes, { kernel: 3, stride, init });
     this.norm1 = new BatchNorm2d(planes);
     this.activation1 = activation(planes);
-    this.conv2 = new Conv2d(planes, planes, { kernel: 3, init });
+    this.conv2 = layers.convolution(planes, planes, { kernel: 3, init });
     this.norm2 = new BatchNorm2d(planes);
-    this.shortcut = stride !== 1 || inputs !== planes ? new Projection(inputs, planes, stride, init) : null;
+    this.shortcut = stride !== 1 || inputs !== planes ? new Projection(inputs, planes, stride, parts) : null;
     this.activation2 = activation(planes);
   }
   forward(x: Tensor): Tensor {
@@ -84,18 +108,19 @@ class Bottleneck extends ResidualBlock {
   readonly shortcut: Module | null;
   readonly activation3: Module;
 
-  constructor(inputs: number, planes: number, stride: number, activation: ActivationFactory, init: Initializer) {
+  constructor(inputs: number, planes: number, stride: number, parts: Parts) {
     super();
+    const { activation, init, layers } = parts;
     const outputs = planes * Bottleneck.expansion;
-    this.conv1 = new Conv2d(inputs, planes, { kernel: 1, init });
+    this.conv1 = layers.convolution(inputs, planes, { kernel: 1, init });
     this.norm1 = new BatchNorm2d(planes);
     this.activation1 = activation(planes);
-    this.conv2 = new Conv2d(planes, planes, { kernel: 3, stride, init });
+    this.conv2 = layers.convolution(planes, planes, { kernel: 3, stride, init });
     this.norm2 = new BatchNorm2d(planes);
     this.activation2 = activation(planes);
-    this.conv3 = new Conv2d(planes, outputs, { kernel: 1, init });
+    this.conv3 = layers.convolution(planes, outputs, { kernel: 1, init });
     this.norm3 = new BatchNorm2d(outputs);
-    this.shortcut = stride !== 1 || inputs !== outputs ? new Projection(inputs, outputs, stride, init) : null;
+    this.shortcut = stride !== 1 || inputs !== outputs ? new Projection(inputs, outputs, stride, parts) : null;
     this.activation3 = activation(outputs);
   }
   forward(x: Tensor): Tensor {
@@ -116,9 +141,9 @@ interface Architecture {
   readonly stem: "image" | "imagenet";
 }
 
-/** Residual network (He et al., 2016) on images `[channels, h, w, n]`, giving logits `[classes, n]`; no biases. */
+/** Residual network (He et al., 2016) on images `[channels, h, w, n]`, giving logits `[classes, n]`; no biases in convolutions. */
 export class ResNet extends Module {
-  readonly conv1: Conv2d;
+  readonly conv1: Module;
   readonly norm1: BatchNorm2d;
   readonly activation1: Module;
   readonly pool1: Module | null;
@@ -127,15 +152,27 @@ export class ResNet extends Module {
   readonly layer3: readonly ResidualBlock[];
   readonly layer4: readonly ResidualBlock[];
   readonly pool = new GlobalAveragePool();
-  readonly fc: Linear;
+  readonly fc: Module;
 
   constructor({ block, depths, widths, stem }: Architecture, options: NetworkOptions) {
     super();
-    const { classes, channels = 3, activation = () => new ReLU(), init = new Initializer() } = options;
+    const {
+      classes,
+      channels = 3,
+      classifierBias = false,
+      activation = () => new ReLU(),
+      init = new Initializer(),
+      layers = ordinary,
+    } = options;
+    const parts = { activation, init, layers };
     if (!Number.isInteger(classes) || classes < 1) throw expected("resnet", "at least one class", classes);
     const Block = block === "basic" ? BasicBlock : Bottleneck;
     const [width] = widths;
-    this.conv1 = new Conv2d(channels, width, stem === "image" ? { kernel: 3, init } : { kernel: 7, stride: 2, init });
+    this.conv1 = layers.convolution(
+      channels,
+      width,
+      stem === "image" ? { kernel: 3, init } : { kernel: 7, stride: 2, init },
+    );
     this.norm1 = new BatchNorm2d(width);
     this.activation1 = activation(width);
     this.pool1 = stem === "image" ? null : new MaxPool({ kernel: 3, stride: 2, padding: 1 });
@@ -143,7 +180,7 @@ export class ResNet extends Module {
     const stage = (index: number) =>
       Array.from({ length: depths[index] ?? 0 }, (_, i) => {
         const planes = widths[index];
-        const made = new Block(inputs, planes, i === 0 && index > 0 ? 2 : 1, activation, init);
+        const made = new Block(inputs, planes, i === 0 && index > 0 ? 2 : 1, parts);
         inputs = planes * Block.expansion;
         return made;
       });
@@ -151,7 +188,7 @@ export class ResNet extends Module {
     this.layer2 = stage(1);
     this.layer3 = stage(2);
     this.layer4 = stage(3);
-    this.fc = new Linear(inputs, classes, { bias: false, init });
+    this.fc = layers.linear(inputs, classes, { bias: classifierBias, init });
   }
 
   /** The blocks of each stage. */

@@ -1,6 +1,7 @@
 export { type ActivationFactory, DyReLU, type DyReLUOptions, type DyReluPhase, ReLU } from "./activation.js";
 export { BatchNorm2d } from "./batch-norm.js";
 export { Conv2d, type Conv2dOptions } from "./conv.js";
+export { DctConv2d, DctLinear } from "./dct-conv.js";
 export { constant, Initializer } from "./initialize.js";
 export { Linear, type LinearOptions } from "./linear.js";
 export { Module, Sequential } from "./module.js";

@@ -14,6 +14,7 @@ export class Parameter {
   /** Shared by all topologies of this parameter. */
   readonly denseGradient = new DenseGradient();
   #value: Tensor | SparseTensor | null = null;
+  #substitute: Tensor | SparseTensor | null = null;
 
   constructor(
     readonly shape: readonly number[],
@@ -27,11 +28,13 @@ export class Parameter {
     return sizeOf(this.shape);
   }
   get value(): Tensor | SparseTensor {
+    if (this.#substitute) return this.#substitute;
     this.#value ??= trainable(this.initial(this.size), this.shape);
     return this.#value;
   }
   get sparse(): SparseTensor | null {
-    return this.#value instanceof SparseTensor ? this.#value : null;
+    const value = this.#substitute ?? this.#value;
+    return value instanceof SparseTensor ? value : null;
   }
   /** The tensor that is trained: the values of a sparse weight, or the dense weight. */
   get leaf(): Tensor {
@@ -40,6 +43,11 @@ export class Parameter {
   /** Entries that exist. */
   get nnz(): number {
     return this.sparse?.nnz ?? this.size;
+  }
+
+  /** Initial values at flat positions, or of the whole dense weight. */
+  drawn(at: Int32Array | number): Float32Array {
+    return this.initial(at);
   }
 
   /** Keeps only the weights of `topology`; those not drawn yet are drawn as they would have been in the dense weight. */
@@ -68,6 +76,11 @@ export class Parameter {
   /** Overwrites the values without changing shape or topology. */
   write(values: ArrayLike<number>): void {
     this.leaf.write(values);
+  }
+
+  /** Lets layers compute with `value` in the place of this weight; null brings the weight back. */
+  substitute(value: Tensor | SparseTensor | null): void {
+    this.#substitute = value;
   }
 
   clearGradient(): void {

@@ -68,7 +68,8 @@ export interface SparseConv {
 
 const sparseConv = defineOp<[Tensor, Tensor, Tensor | null, Tensor | null], SparseConv, null>("sparseConv", {
   compact: true,
-  forward([x, values], { shape, topology, needed, normalization, next }) {
+  forward([x, values], { shape, topology, denseGradient, needed, normalization, next }) {
+    if (denseGradient.wanted) denseGradient.used();
     const output = like(x, outputShape(shape));
     if (needed) output.channels = emptyChannels(output);
     const { rowStart, rowEntry } = topology.orders;
@@ -85,6 +86,7 @@ const sparseConv = defineOp<[Tensor, Tensor, Tensor | null, Tensor | null], Spar
       // biome-ignore format: the kernel's argument order
       x.kernels.dense_conv_backward_weight(x.buffer, ...given(x.channels), ...normArrays(normalization), gradient.buffer, given(gradient.channels)[0],
         needed?.buffer ?? null, shape, factor?.buffer ?? null, tensor.buffer, accumulate);
+      denseGradient.added(topology);
     }
     const dvalues = needs(1) ? into(1) : null;
     const { columnStart, columnEntry, columnValue } = topology.orders;

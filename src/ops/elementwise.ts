@@ -1,5 +1,5 @@
 import { expected } from "../errors.js";
-import { addConverted, type Channels, convert, defineOp, sizeOf, Tensor } from "../tensor/index.js";
+import { addConverted, type Channels, convert, type Dtype, defineOp, sizeOf, Tensor } from "../tensor/index.js";
 
 export const like = (x: Tensor, shape: readonly number[] = x.shape) =>
   Tensor.empty(shape, { dtype: x.dtype, device: x.device });
@@ -167,10 +167,11 @@ const castOp = defineOp<[Tensor], "f32" | "bf16", null>("cast", {
  * The same numbers stored as `dtype`: bf16 halves the memory of an activation, rounded to the nearest (ties to even, 8
  * significant bits), and so is its gradient.
  */
-export function cast(x: Tensor, dtype: "f32" | "bf16"): Tensor {
+export function cast(x: Tensor, dtype: Dtype): Tensor {
   if (x.dtype === dtype) return x;
-  if (x.dtype !== "f32" && x.dtype !== "bf16") throw expected("cast", "f32 or bf16 numbers", x.dtype);
-  return castOp([x], dtype);
+  for (const type of [x.dtype, dtype])
+    if (type !== "f32" && type !== "bf16") throw expected("cast", "f32 or bf16 numbers", type);
+  return castOp([x], dtype as "f32" | "bf16");
 }
 
 const reshapeOp = defineOp<[Tensor], readonly number[], null>("reshape", {

@@ -1,4 +1,5 @@
 export { type ConvOptions, conv2d, linear, type SparseConv } from "./convolution.js";
+export { type DctOptions, dctConv2d, dctLinear } from "./dct.js";
 export { type DyReluOptions, dyrelu } from "./dyrelu.js";
 export { add, cast, mean, multiply, relu, reshape, scale, scaleBy, sum } from "./elementwise.js";
 export { countCorrect, crossEntropy } from "./loss.js";

@@ -23,6 +23,23 @@ export const erdosRenyi: Distribution = (layers, density) => distribute(layers, 
 /** The same density in every tensor. */
 export const uniformDistribution: Distribution = (layers, density) => distribute(layers, density, () => 1);
 
+/** The same number of weights in every tensor (EPL of "dense for the price of sparse", Price and Tanner, 2021). */
+export const equalPerLayer: Distribution = (layers, density) =>
+  distribute(layers, density, (shape) => 1 / product(shape));
+
+/** Numbers of weights in proportion to the output channels (EPF, the same source). */
+export const equalPerFilter: Distribution = (layers, density) =>
+  distribute(layers, density, (shape) => shape[0] / product(shape));
+
+/** Distributions by the name used on the command line. */
+export const distributions = {
+  erk: erdosRenyiKernel,
+  er: erdosRenyi,
+  uniform: uniformDistribution,
+  epl: equalPerLayer,
+  epf: equalPerFilter,
+} as const satisfies Record<string, Distribution>;
+
 type RelativeDensity = (shape: readonly number[]) => number;
 
 function distribute(layers: readonly LayerShape[], density: number, relativeDensity: RelativeDensity): number[] {
@@ -77,15 +94,15 @@ function saturatingShares(
   return shares;
 }
 
-/** Largest remainder: whole counts nearest to `shares` that sum to `total`, each within [1, size]; ties go to the earlier tensor. */
-function roundToTotal(shares: readonly number[], sizes: readonly number[], total: number): number[] {
-  const counts = shares.map((share, l) => Math.min(Math.max(Math.floor(share), 1), sizes[l]));
+/** Largest remainder: whole counts nearest to `shares` that sum to `total`, each within [least, size]; ties go to the earlier tensor. */
+export function roundToTotal(shares: readonly number[], sizes: readonly number[], total: number, least = 1): number[] {
+  const counts = shares.map((share, l) => Math.min(Math.max(Math.floor(share), least), sizes[l]));
   let missing = total - sum(counts);
   for (; missing > 0; missing--) {
     counts[largest(counts, (l) => (counts[l] < sizes[l] ? shares[l] - counts[l] : -Infinity))]++;
   }
   for (; missing < 0; missing++) {
-    counts[largest(counts, (l) => (counts[l] > 1 ? counts[l] - shares[l] : -Infinity))]--;
+    counts[largest(counts, (l) => (counts[l] > least ? counts[l] - shares[l] : -Infinity))]--;
   }
   return counts;
 }

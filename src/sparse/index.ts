@@ -1,22 +1,28 @@
+export type { DropScore, GrowScore, TopologyChange } from "./change.js";
 export {
   type Distribution,
+  distributions,
+  equalPerFilter,
+  equalPerLayer,
   erdosRenyi,
   erdosRenyiKernel,
   type LayerShape,
   uniformDistribution,
 } from "./distribution.js";
-export { type DropAndGrowOptions, dropAndGrow, scaledInterval } from "./drop-and-grow.js";
+export { dropAndGrow, dueEvery, growingBy, scaledInterval } from "./drop-and-grow.js";
+export { ensureLive } from "./live-topology.js";
 export { type Liveness, liveFraction, liveness, livenessOf } from "./liveness.js";
 export {
-  type DropScore,
-  type GrowScore,
   type Initialize,
+  type MethodOptions,
+  type RuleContext,
   randomTopology,
   type SparseMethod,
-  type TopologyChange,
+  type StartingNetwork,
+  type UpdateRule,
 } from "./method.js";
-export { dense, type MethodName, methods, rigl, set, staticRandom } from "./methods/index.js";
-export { type CyclicDensityOptions, cyclicDensity, dropFractionCosine } from "./schedule.js";
+export * from "./methods/index.js";
+export { type CyclicDensityOptions, cubicDensity, cyclicDensity, dropFractionCosine } from "./schedule.js";
 export { type LayerSummary, type NetworkSummary, summarize } from "./summary.js";
-export { changeTopology, type LayerChange } from "./topology.js";
+export { type Candidates, changeTopology, growthTie, type LayerChange, planned, rewire } from "./topology.js";
 export { nnzOf, prunable, SparseTraining, type SparseTrainingOptions } from "./training.js";

@@ -14,9 +14,14 @@ interface Site {
 export class LiveChannels {
   readonly #plan = new Map<Site, { readonly needed: Tensor; readonly growing: Tensor }>();
 
+  #from: Liveness | null = null;
+
   /** Takes the plan from what is live; none while an activation mixes all channels. */
-  update({ needed, mixed }: Liveness): void {
+  follow(liveness: Liveness): void {
+    if (liveness === this.#from) return;
     this.dispose();
+    this.#from = liveness;
+    const { needed, mixed } = liveness;
     if (mixed) return;
     const tensor = (flags: Uint8Array) => Tensor.from(flags, [flags.length], { dtype: "i32" }).keep();
     for (const [site, flags] of needed)
@@ -31,6 +36,7 @@ export class LiveChannels {
       growing.dispose();
     }
     this.#plan.clear();
+    this.#from = null;
   }
 
   /**

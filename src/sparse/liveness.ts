@@ -66,7 +66,7 @@ export function liveness(logits: Tensor, image: Tensor): Liveness {
     liveLogits: count(reached.get(logits) ?? new Uint8Array(0)),
     layers,
     needed: new Map(sites),
-    mixed: nodes.some((node) => node.name === "dyrelu"),
+    mixed: nodes.some((node) => node.name === "dyrelu" || node.name === "dctConv"),
   };
 }
 
@@ -80,6 +80,9 @@ function connections({ topology }: SparseConv, visit: (o: number, i: number, k: 
     visit(Math.floor(row / inputs), row % inputs, k);
   });
 }
+
+/** Whether every output channel of an op depends on every input channel. */
+const joins = ({ name }: TapeNode) => name === "denseConv" || name === "dctConv";
 
 /** Activations among a node's inputs: what flows, as opposed to weights. */
 function activations(node: TapeNode): Tensor[] {
@@ -96,7 +99,7 @@ function forward(node: TapeNode, reached: Map<Tensor, Channels>): Channels {
     });
     return out;
   }
-  if (node.name === "denseConv") return out.fill(inputs[0].includes(1) ? 1 : 0);
+  if (joins(node)) return out.fill(inputs[0].includes(1) ? 1 : 0);
   // Channel by channel; a side with k times as many channels (DyReLU's coefficients, a flattened image) in groups of k.
   for (const channels of inputs)
     spread(channels.length, out.length, (from, to) => {
@@ -125,7 +128,7 @@ function backward(
         mine[i] |= need[o];
         live[k] |= need[o] & (from?.[i] ?? 0);
       });
-    } else if (node.name === "denseConv") {
+    } else if (joins(node)) {
       if (need.includes(1)) mine.fill(1);
     } else
       spread(mine.length, need.length, (from, to) => {

@@ -1,12 +1,18 @@
 import { expected } from "../errors.js";
-import { cosine, type Schedule } from "../optim/schedule.js";
+import { cosine, type Ramp, type Schedule } from "../optim/schedule.js";
 
 /** The share of a tensor's weights that a late topology update still replaces (Liu et al., in-time over-parameterization, 2021). */
 const FINAL_DROP_FRACTION = 0.005;
 
-/** Share of weights dropped at an update: from `initial` to 0.005 by half a cosine over `steps`, the run's training steps. */
-export function dropFractionCosine({ initial = 0.5, steps }: { initial?: number; steps: number }): Schedule {
-  return cosine({ from: initial, to: FINAL_DROP_FRACTION, steps });
+/** Share of weights dropped at an update: from `initial` to `final` (0.005) by half a cosine over `steps`. */
+export function dropFractionCosine(options: { initial?: number; final?: number; steps: number }): Schedule {
+  const { initial = 0.5, final = FINAL_DROP_FRACTION, steps } = options;
+  return cosine({ from: initial, to: final, steps });
+}
+
+/** Gradual pruning (Zhu and Gupta, 2017): density `to + (from − to)·(1 − step/steps)³`, exactly `to` from `steps` on. */
+export function cubicDensity({ from, to, steps }: Ramp): Schedule {
+  return (step) => to + (from - to) * Math.max(0, 1 - step / steps) ** 3;
 }
 
 /** Cycles of density, in steps. */

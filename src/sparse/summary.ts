@@ -49,6 +49,8 @@ export interface NetworkSummary {
   readonly macs: number;
   /** Of DyReLU's own layers; they are gone when training ends and not part of `macs`. */
   readonly dyreluMacs: number;
+  /** Of DCTpS's fast transforms, h'·w'·q·log₂ q / 2 each with q = max(c·k², o), as published; not part of `macs`. */
+  readonly transformMacs: number;
   /** Of `nnz` prunable weights, and if all of them existed. */
   readonly bytes: number;
   readonly denseBytes: number;
@@ -75,8 +77,8 @@ function count(model: Module, logits: Tensor, image: Tensor): NetworkSummary {
   const { layers: alive, liveLogits } = liveness(logits, image);
   const parameters = new Map(model.parameters().map((parameter) => [parameter.leaf, parameter]));
   const seen = new Set<Parameter>();
-  const uses = tape(logits)
-    .reverse()
+  const nodes = tape(logits).reverse();
+  const uses = nodes
     .filter((node) => node.name === "sparseConv" || node.name === "denseConv")
     .flatMap((node) => {
       const used = leaves(node.inputs[1] as Tensor).flatMap((leaf) => parameters.get(leaf) ?? []);
@@ -112,6 +114,7 @@ function count(model: Module, logits: Tensor, image: Tensor): NetworkSummary {
     denseMacs: total(layers.map(({ denseMacs }) => denseMacs)),
     macs: total(layers.map(({ macs }) => macs)),
     dyreluMacs: total(uses.filter(({ weight }) => !weight.prunable).map(({ layer }) => layer.macs)),
+    transformMacs: total(nodes.filter(({ name }) => name === "dctConv").map(transformMacs)),
     bytes: total(layers.map(({ bytes }) => bytes)),
     denseBytes: 4 * prunable,
   };
@@ -142,6 +145,12 @@ function layer(
     macs: nnz * height * width,
     bytes: first ? nnz * (sparse ? 8 : 4) : 0,
   };
+}
+
+function transformMacs({ attributes, output }: TapeNode): number {
+  const [c, , , , o, kh, kw] = attributes as ConvShape;
+  const length = Math.max(c * kh * kw, o);
+  return (output.shape[1] * output.shape[2] * length * Math.log2(length)) / 2;
 }
 
 /** The tensors that `tensor` was computed from, back to those that nothing computed. */

@@ -11,7 +11,7 @@ export {
 export { type Device, type DeviceRequest, memory, resolveDevice, threads } from "./device.js";
 export { type Key, keyWords, type Purpose, permutation, randomBits, sample, uniform } from "./random.js";
 export { scope } from "./scope.js";
-export { DenseGradient, SparseTensor, Topology } from "./sparse-tensor.js";
+export { DenseGradient, type LargestGradients, SparseTensor, Topology } from "./sparse-tensor.js";
 export {
   addConverted,
   arithmetic,

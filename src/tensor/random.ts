@@ -2,7 +2,7 @@ import { expected } from "../errors.js";
 import { native } from "../native.js";
 
 /** What random numbers are drawn for: part of their key, so that purposes never share a sequence. */
-const purposes = ["weight", "topology", "tie", "shuffle", "augment", "grow", "scale", "test"] as const;
+const purposes = ["weight", "topology", "tie", "shuffle", "augment", "grow", "scale", "test", "candidate"] as const;
 export type Purpose = (typeof purposes)[number];
 
 /**
@@ -34,7 +34,9 @@ export function randomBits(key: Key, at: number | Int32Array): Uint32Array {
 /** Uniform in [low, high), 24 bits each. */
 export function uniform(key: Key, at: number | Int32Array, low: number, high: number): Float32Array {
   const words = randomBits(key, at);
-  return Float32Array.from(words, (word) => low + (high - low) * ((word >>> 8) / 0x1000000));
+  const values = new Float32Array(words.length);
+  for (let i = 0; i < words.length; i++) values[i] = low + (high - low) * ((words[i] >>> 8) / 0x1000000);
+  return values;
 }
 
 /** An integer in [0, bound) from a 32-bit word, by multiplication (bias below bound / 2^32). */

@@ -1,4 +1,5 @@
 import { expected } from "../errors.js";
+import { type Key, keyWords } from "./random.js";
 import { sizeOf, Tensor } from "./tensor.js";
 
 /** Orders of the nonzeros that the kernels walk, on the device (see native/kernels.def). */
@@ -79,24 +80,74 @@ function derive(shape: readonly number[], indices: Int32Array): TopologyOrders {
   };
 }
 
+/** Gradients of a few positions of a weight, ascending. */
+export interface LargestGradients {
+  readonly positions: Int32Array;
+  readonly scores: Float64Array;
+}
+
 /**
  * Collects the dense gradient of a sparse weight, including positions that do not exist yet, over every use of the
  * weight in one backward pass. Filled only while `wanted`.
  */
 export class DenseGradient {
   wanted = false;
+  /**
+   * Set where growth is all that it is wanted for: as soon as every use has added its part, what stays is the gradient of
+   * the weights that exist and the `count` largest of the others (ties by `key`). Whatever then leaves, the largest
+   * `count` of what is missing are among them, in O(nnz) memory.
+   */
+  limit: { readonly count: number; readonly key: Key } | null = null;
   tensor: Tensor | null = null;
+  #uses = 0;
+  #candidates: readonly (readonly [positions: Tensor, scores: Tensor])[] = [];
 
-  /** Where a use of the weight adds its part. */
+  /** A use of the weight has run forward. */
+  used(): void {
+    this.#uses++;
+  }
+  /** Where a use of the weight adds its part; `added` ends it. */
   into(shape: readonly number[], like: Tensor): { tensor: Tensor; accumulate: boolean } {
     const accumulate = this.tensor !== null;
     this.tensor ??= Tensor.empty(shape, { dtype: like.dtype, device: like.device }).keep();
     return { tensor: this.tensor, accumulate };
   }
+  added({ indices }: Topology): void {
+    const { tensor, limit } = this;
+    if (--this.#uses > 0 || !limit || !tensor) return;
+    const { device, dtype } = tensor;
+    const existing = Tensor.from(indices, [indices.length], { dtype: "i32", device }).keep();
+    const missing = Tensor.empty([limit.count], { dtype: "i32", device }).keep();
+    tensor.kernels.top_k(tensor.buffer, null, existing.buffer, keyWords(limit.key), missing.buffer);
+    this.#candidates = [existing, missing].map((positions) => {
+      const scores = Tensor.empty(positions.shape, { dtype, device }).keep();
+      tensor.kernels.gather(tensor.buffer, positions.buffer, scores.buffer);
+      return [positions, scores] as const;
+    });
+    tensor.dispose();
+    this.tensor = null;
+  }
+  /** What `limit` left; null when the whole gradient is there, or nothing. Blocks until it is computed. */
+  candidates(): LargestGradients | null {
+    if (this.#candidates.length === 0) return null;
+    const [[a, x], [b, y]] = this.#candidates.map((pair) => pair.map((tensor) => tensor.dataSync()));
+    const positions = new Int32Array(a.length + b.length);
+    const scores = new Float64Array(positions.length);
+    for (let k = 0, i = 0, j = 0; k < positions.length; k++) {
+      const first = j === b.length || (i < a.length && a[i] < b[j]);
+      positions[k] = first ? a[i] : b[j];
+      scores[k] = first ? x[i++] : y[j++];
+    }
+    return { positions, scores };
+  }
   clear(): void {
     this.wanted = false;
+    this.limit = null;
+    this.#uses = 0;
     this.tensor?.dispose();
     this.tensor = null;
+    for (const tensor of this.#candidates.flat()) tensor.dispose();
+    this.#candidates = [];
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Loader } from "../data/index.js";
 import type { Module, Parameter } from "../nn/index.js";
 import type { Optimizer } from "../optim/index.js";
 import type { JsonObject, SectionData } from "./checkpoint.js";
@@ -13,6 +14,12 @@ export interface TrainContext {
   readonly steps: number;
   readonly stepsPerEpoch: number;
   readonly imageShape: readonly [number, number, number];
+  /** The images; null where a network is only looked at. */
+  readonly loader: Loader | null;
+  /** Whether a checkpoint is loaded after `onStart`. */
+  readonly resuming: boolean;
+  /** Learning rate of the present step. */
+  readonly learningRate: number;
   /** Adds an event to the run. */
   emit(event: TrainEvent): void;
 }
@@ -27,6 +34,10 @@ export interface Callback {
   onStart?(context: TrainContext): void | Promise<void>;
   /** Before the forward pass of `step`. */
   onStepStart?(context: TrainContext, step: number): void;
+  /** After the backward pass of `step`, before the optimizer looks at the gradients. */
+  onBackward?(context: TrainContext, step: number): void;
+  /** True where a change of topology takes the place of the optimizer's step. */
+  replacesStep?(step: number): boolean;
   /** After the optimizer took `step`. */
   onStepEnd?(context: TrainContext, step: number): void | Promise<void>;
   /** When training ends, also by an error or because nobody asks for more: give back what is held. */
@@ -38,5 +49,10 @@ export interface Callback {
   /** False while the network is not yet what it will be (denser, dynamic): its accuracy does not count as best. */
   final?(step: number): boolean;
   state?(): { header?: JsonObject; sections?: ReadonlyMap<string, SectionData> };
-  load?(context: Pick<TrainContext, "model" | "optimizer">, header: JsonObject): void;
+  /** Takes back what `state` gave; before the network's own weights are. */
+  load?(
+    context: Pick<TrainContext, "model" | "optimizer">,
+    header: JsonObject,
+    sections: ReadonlyMap<string, SectionData>,
+  ): void;
 }

@@ -55,6 +55,8 @@ interface Progress {
   bestTest: number | null;
 }
 
+const notBegun: Progress = { step: 0, lossSum: 0, correct: 0, images: 0, bestValidation: null, bestTest: null };
+
 /** Thrown when loss or gradients stop being numbers; the last checkpoint is intact. */
 export class NotFiniteError extends EastingError {
   constructor(step: number, loss: number, layer: string) {
@@ -79,6 +81,7 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
   const { stepsPerEpoch } = loader;
   const steps = epochs * stepsPerEpoch;
   const emitted: TrainEvent[] = [];
+  const progress: Progress = { ...notBegun };
   const context: TrainContext = {
     model,
     optimizer,
@@ -86,14 +89,18 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
     steps,
     stepsPerEpoch,
     imageShape: data.shape,
+    loader,
+    resuming: options.resume != null,
+    get learningRate() {
+      return options.learningRate(progress.step);
+    },
     emit: (event) => void emitted.push(event),
   };
   const drain = () => emitted.splice(0);
-  const progress: Progress = { step: 0, lossSum: 0, correct: 0, images: 0, bestValidation: null, bestTest: null };
 
   const checkpoint = async function* (best: boolean): AsyncGenerator<TrainEvent> {
     if (!save) return;
-    const content = gather(model, optimizer, callbacks, progress, options.description);
+    const content = captureRun(model, options, progress);
     const path = await save({ step: progress.step, best, content });
     yield { type: "checkpoint", step: progress.step, path, best };
   };
@@ -116,7 +123,7 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
     while (progress.step < steps) {
       const step = progress.step + 1;
       const epoch = Math.ceil(step / stepsPerEpoch);
-      const learningRate = options.learningRate(progress.step);
+      const { learningRate } = context;
       if (options.clip?.mode === "dense")
         for (const { sparse, denseGradient } of context.parameters()) denseGradient.wanted = sparse !== null;
       for (const callback of callbacks) callback.onStepStart?.(context, step);
@@ -194,7 +201,7 @@ async function trainStep(
   options: FitOptions,
   { step, epoch, learningRate }: { step: number; epoch: number; learningRate: number },
 ): Promise<{ loss: number; correct: number; count: number }> {
-  const { optimizer, labelSmoothing = 0, clip = { mode: "off", maximum: 1 } } = options;
+  const { optimizer, labelSmoothing = 0, clip = { mode: "off", maximum: 1 }, callbacks = [] } = options;
   const batch = await loader.train(epoch, (step - 1) % loader.stepsPerEpoch, options.storage);
   const parameters = context.parameters();
   const results = scope(() => {
@@ -211,7 +218,9 @@ async function trainStep(
     const layer = scope(() => firstNonFinite(model, crossEntropy(model.forward(batch.images), batch.labels)));
     throw new NotFiniteError(step, loss, layer);
   }
+  for (const callback of callbacks) callback.onBackward?.(context, step);
   scope(() => {
+    if (callbacks.some((callback) => callback.replacesStep?.(step))) return;
     const gradientScale = clip.mode === "off" ? null : clipFactor(parameters, clip.maximum, clip.mode);
     optimizer.step(parameters, { learningRate, step, gradientScale });
   });
@@ -220,12 +229,11 @@ async function trainStep(
   return { loss, correct, count: batch.count };
 }
 
-function gather(
+/** What a checkpoint holds: of a run that has not begun, unless `progress` says otherwise. */
+export function captureRun(
   model: Module,
-  optimizer: Optimizer,
-  callbacks: readonly Callback[],
-  progress: Progress,
-  description: JsonObject | undefined,
+  { optimizer, callbacks = [], description }: Pick<FitOptions, "optimizer" | "callbacks" | "description">,
+  progress: Readonly<Progress> = notBegun,
 ): CheckpointContent {
   const sections = collectState(model, optimizer);
   const headers: Record<string, Json> = {};
@@ -244,6 +252,11 @@ export function restoreRun(
   content: CheckpointContent,
 ): void {
   const headers = (content.header.callbacks ?? {}) as JsonObject;
-  for (const callback of callbacks) callback.load?.({ model, optimizer }, (headers[callback.name] ?? {}) as JsonObject);
+  for (const callback of callbacks) {
+    const prefix = `callback/${callback.name}/`;
+    const own = [...content.sections].filter(([name]) => name.startsWith(prefix));
+    const sections = new Map(own.map(([name, data]) => [name.slice(prefix.length), data]));
+    callback.load?.({ model, optimizer }, (headers[callback.name] ?? {}) as JsonObject, sections);
+  }
   restoreState(model, optimizer, content);
 }

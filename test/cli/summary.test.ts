@@ -46,6 +46,18 @@ describe("easting summary", () => {
     expect(found.nnz).toBe(Math.floor(23_467_712 * (1 - sparsity / 100)));
   });
 
+  it.each([
+    [99.95, 40.258],
+    [99.99, 39.086],
+  ])(
+    "counts DCTpS's transforms in a ResNet-50 at %d percent: as published, %d M with the sparse MACs",
+    (sparsity, millions) => {
+      const found = summary("--model", "resnet50", "--method", "dctps+rigl", "--sparsity", String(sparsity));
+      expect(found.transformMacs / 1e6).toBeCloseTo(38.793, 3);
+      expect(Math.abs((found.transformMacs + found.macs) / 1e6 - millions)).toBeLessThan(0.005);
+    },
+  );
+
   it("shows shared layers, DyReLU and totals in its table", () => {
     const { stdout } = easting("summary", "--model", "resnet34", "--sparsity", "99.9");
     expect(stdout).toMatch(/\nlayer1\.2\.conv1 +64×64×3×3 +32×32 +36,864 +307 +0\.83 % +307 .* layer1\.1\.conv1\n/);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { cyclicSparsity, prepare } from "../../src/east/index.js";
 import { Module, type Parameter } from "../../src/nn/index.js";
-import { linear } from "../../src/ops/index.js";
+import { linear, reshape } from "../../src/ops/index.js";
 import { rigl, SparseTraining } from "../../src/sparse/index.js";
 import type { Tensor } from "../../src/tensor/index.js";
 import type { TrainContext, TrainEvent } from "../../src/train/index.js";
@@ -56,7 +56,7 @@ class Single extends Module {
     super();
   }
   forward(x: Tensor): Tensor {
-    return linear(x, this.w.value);
+    return linear(reshape(x, [4, x.size / 4]), this.w.value);
   }
 }
 
@@ -74,7 +74,13 @@ describe("one cycle of eight weights, from 2 to 6 and back in 8 steps", () => {
       pattern: "triangular",
     });
     const events: TrainEvent[] = [];
-    const context = { model, optimizer, parameters: () => model.parameters(), emit: (e: TrainEvent) => events.push(e) };
+    const context = {
+      model,
+      optimizer,
+      parameters: () => model.parameters(),
+      imageShape: [4, 1, 1],
+      emit: (event: TrainEvent) => events.push(event),
+    };
     const training = new SparseTraining(
       { ...method, initialize: () => [] },
       { seed: 1, density: 0.25, fullSize: 8, liveChannels: false },
@@ -103,11 +109,11 @@ describe("one cycle of eight weights, from 2 to 6 and back in 8 steps", () => {
     expect(seen.get(8)).toEqual({ at: [1, 3], values: [0.5, -0.3], velocity: [1, 3] });
     // RigL at step 10 drops ⌈0.2525 · 2⌉ = 1, the -0.3, and grows index 0.
     expect(seen.get(10)).toEqual({ at: [0, 1], values: [0, 0.5], velocity: [0, 1] });
-    expect(events).toEqual([
-      { type: "topology", step: 3, density: 0.5, nnz: 4, dropped: 0, grown: 2 },
-      { type: "topology", step: 6, density: 0.625, nnz: 5, dropped: 0, grown: 1 },
-      { type: "topology", step: 8, density: 0.25, nnz: 2, dropped: 3, grown: 0 },
-      { type: "topology", step: 10, density: 0.25, nnz: 2, dropped: 1, grown: 1 },
+    expect(events.filter(({ type }) => type === "topology")).toEqual([
+      { type: "topology", step: 3, density: 0.5, nnz: 4, dropped: 0, grown: 2, explored: 4 / 8 },
+      { type: "topology", step: 6, density: 0.625, nnz: 5, dropped: 0, grown: 1, explored: 5 / 8 },
+      { type: "topology", step: 8, density: 0.25, nnz: 2, dropped: 3, grown: 0, explored: 5 / 8 },
+      { type: "topology", step: 10, density: 0.25, nnz: 2, dropped: 1, grown: 1, explored: 5 / 8 },
     ]);
     expect([7, 8].map((step) => training.final(step))).toEqual([false, true]);
     model.dispose();

@@ -40,6 +40,18 @@ export function convolve(x: Numbers, weight: Numbers, shape: ConvShape): Float64
   return y;
 }
 
+/** Weight `[outputs, channels, kernel, kernel]` of the DCT of patches in the order (ky, kx, c): W[o, c, ky, kx] = D[(ky·k + kx)·C + c, o]. */
+export function cosineWeight(channels: number, outputs: number, kernel: number): Float64Array {
+  const n = Math.max(channels * kernel * kernel, outputs);
+  return Float64Array.from({ length: outputs * channels * kernel * kernel }, (_, f) => {
+    const tap = f % (kernel * kernel);
+    const c = Math.floor(f / (kernel * kernel)) % channels;
+    const o = Math.floor(f / (kernel * kernel * channels));
+    const j = tap * channels + c;
+    return Math.sqrt((o === 0 ? 1 : 2) / n) * Math.cos((Math.PI * (2 * j + 1) * o) / (2 * n));
+  });
+}
+
 export function convolveBackward(x: Numbers, weight: Numbers, dy: Numbers, shape: ConvShape) {
   const dx = new Float64Array(x.length);
   const dweight = new Float64Array(weight.length);

@@ -2,6 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   type Distribution,
+  equalPerFilter,
+  equalPerLayer,
   erdosRenyi,
   erdosRenyiKernel,
   type LayerShape,
@@ -115,6 +117,12 @@ describe("other distributions", () => {
     expect(erdosRenyiKernel(layers, 0.5)).toEqual([32, 8]);
   });
 
+  it("equal per layer gives as many to each tensor, equal per filter as many to each output channel", () => {
+    expect(equalPerLayer(layers, 0.15)).toEqual([6, 6]);
+    expect(equalPerFilter(layers, 0.15)).toEqual([8, 4]);
+    expect(equalPerLayer(layers, 0.5)).toEqual([32, 8]);
+  });
+
   it("uniform gives every tensor the same density", () => {
     expect(uniformDistribution(layers, 0.25)).toEqual([18, 2]);
   });
@@ -156,6 +164,8 @@ describe("rounding", () => {
     ["Erdős–Rényi-Kernel", erdosRenyiKernel],
     ["Erdős–Rényi", erdosRenyi],
     ["uniform", uniformDistribution],
+    ["equal per layer", equalPerLayer],
+    ["equal per filter", equalPerFilter],
   ])("%s: counts are whole, within each tensor and sum to ⌊density·N⌋ for any network", (_, distribution) => {
     const dimension = fc.integer({ min: 1, max: 40 });
     const shape = fc.oneof(

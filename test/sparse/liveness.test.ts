@@ -110,7 +110,7 @@ describe("a weight is live", () => {
 });
 
 describe("a network without sparse weights", () => {
-  it("has no live fraction", () => {
+  it("has no live fraction", async () => {
     const model = new Sequential(new Conv2d(1, 2, { kernel: 1 }), new ReLU());
     const result = livenessOf(model, [1, 2, 2]);
     expect(result.liveLogits).toBe(2);
@@ -124,20 +124,23 @@ describe("at 99.99 % sparsity", () => {
   // Reachability does not depend on the size of the image.
   const images = { classes: Array.from("0123456789"), shape: [3, 8, 8], mean: [0, 0, 0], std: [1, 1, 1] } as const;
 
-  function masks(count: number, config: TrainConfigInput): { logits: number; fraction: number }[] {
-    return Array.from({ length: count }, (_, seed) => {
+  async function masks(count: number, config: TrainConfigInput): Promise<{ logits: number; fraction: number }[]> {
+    const found = [];
+    for (let seed = 0; seed < count; seed++) {
       const { model, callbacks } = prepare({ sparsity: 99.99, seed, ...config }, images, 45_000);
-      for (const callback of callbacks) callback.onStart?.({ model } as TrainContext);
+      const context = { model, imageShape: images.shape } as unknown as TrainContext;
+      for (const callback of callbacks) await callback.onStart?.(context);
       const result = livenessOf(model, images.shape);
       expect([...result.layers.keys()].length).toBe(prunable(model.parameters()).length);
       model.dispose();
-      return { logits: result.liveLogits, fraction: liveFraction(result) ?? -1 };
-    });
+      found.push({ logits: result.liveLogits, fraction: liveFraction(result) ?? -1 });
+    }
+    return found;
   }
   const mean = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0) / numbers.length;
 
-  it("about 80 % of random ResNet-34 have no live logit", () => {
-    const found = masks(60, { model: "resnet34", method: "rigl" });
+  it("about 80 % of random ResNet-34 have no live logit", async () => {
+    const found = await masks(60, { model: "resnet34", method: "rigl" });
     const dead = found.filter(({ logits }) => logits === 0);
     // Binomial with p = 0.80: standard deviation 0.05.
     expect(dead.length / 60).toBeGreaterThan(0.68);
@@ -145,14 +148,14 @@ describe("at 99.99 % sparsity", () => {
     for (const { fraction } of dead) expect(fraction).toBe(0);
   });
 
-  it("with weight sharing less than 1 % have none, and about 5 of 10 logits live", () => {
-    const found = masks(60, { model: "resnet34", method: "rigl", shareRatio: 2 });
+  it("with weight sharing less than 1 % have none, and about 5 of 10 logits live", async () => {
+    const found = await masks(60, { model: "resnet34", method: "rigl", shareRatio: 2 });
     expect(found.filter(({ logits }) => logits === 0).length).toBeLessThanOrEqual(2);
     expect(Math.abs(mean(found.map(({ logits }) => logits)) - 5.1)).toBeLessThan(1);
   });
 
-  it("while DyReLU is on every weight and every logit is live", () => {
-    expect(masks(2, { model: "resnet34", method: "rigl", dyrelu: true })).toEqual([
+  it("while DyReLU is on every weight and every logit is live", async () => {
+    expect(await masks(2, { model: "resnet34", method: "rigl", dyrelu: true })).toEqual([
       { logits: 10, fraction: 1 },
       { logits: 10, fraction: 1 },
     ]);

@@ -1,9 +1,10 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Parameter } from "../../src/nn/index.js";
 import { SGD } from "../../src/optim/index.js";
-import { changeTopology, type TopologyChange } from "../../src/sparse/index.js";
-import { memory, Topology } from "../../src/tensor/index.js";
-import { hashAt, uniform } from "../numbers.js";
+import { changeTopology, growthTie, planned, type TopologyChange } from "../../src/sparse/index.js";
+import { memory, type SparseTensor, sample, sizeOf, Topology } from "../../src/tensor/index.js";
+import { hashAt, signed, uniform } from "../numbers.js";
 import { type Eight, eightWeights, setDenseGradient, stateOf } from "./eight.js";
 
 interface Update extends Partial<TopologyChange> {
@@ -126,10 +127,10 @@ describe("an update of a cycle", () => {
     expect(await update(four, { count: 1 })).toEqual({ at: [5], values: [-0.8], velocity: [4] });
   });
 
-  it("prunes to the new count where that takes more than the drop fraction", async () => {
+  it("prunes to the new count first, and exchanges a share of what is left", async () => {
     const gradient = [0, 0, 0, 0, 9, 0, 0, 0];
-    const { at } = await update(four, { count: 1, dropFraction: 0.25, gradient });
-    expect(at).toEqual([5]);
+    const { at } = await update(four, { count: 2, dropFraction: 0.25, gradient });
+    expect(at).toEqual([4, 5]);
     const grown = await update(four, { count: 5, dropFraction: 0.5, gradient: [0, 1, 2, 3, 9, 0, 0, 0] });
     expect(grown).toEqual({ at: [0, 2, 3, 4, 5], values: [0.5, -0.1, 0.3, 0, -0.8], velocity: [1, 2, 3, 0, 4] });
   });
@@ -230,13 +231,80 @@ describe("10,000 random updates", () => {
 });
 
 describe("a change of topology", () => {
-  it("refuses a dense weight", async () => {
-    const parameter = new Parameter([2, 4], () => new Float32Array(8), true);
+  it("prunes a dense weight, but exchanges nothing in it", async () => {
+    const parameter = new Parameter([2, 4], () => Float32Array.of(0.5, 0, -0.1, 0.3, 0, -0.8, 0, 0), true);
     parameter.name = "w";
-    const change = { density: 1, dropFraction: 0, drop: "magnitude", grow: "random" } as const;
-    await expect(changeTopology([parameter], { counts: [4], change, seed: 1, step: 1 })).rejects.toThrow(
+    const change = { density: 0.5, dropFraction: 0, drop: "magnitude", grow: "random" } as const;
+    const options = { counts: [4], change, seed: 1, step: 1 };
+    await expect(changeTopology([parameter], { ...options, change: { ...change, dropFraction: 0.1 } })).rejects.toThrow(
       "topology: expected sparse parameters, got w, which is dense",
     );
+    for (const { from } of await changeTopology([parameter], options)) from.dispose();
+    expect([...(parameter.sparse as { topology: Topology }).topology.indices]).toEqual([0, 2, 3, 5]);
+    expect(Array.from(parameter.leaf.dataSync(), (value) => Number(value.toFixed(6)))).toEqual([0.5, -0.1, 0.3, -0.8]);
     parameter.dispose();
+  });
+
+  it("draws each free place by chance for parity with SET's public code: right on average, not exactly", async () => {
+    let [total, squares] = [0, 0];
+    for (let step = 1; step <= 600; step++) {
+      const { at } = await update(four, { count: 4, dropFraction: 0.5, grow: "bernoulli", step });
+      expect(at).toEqual(expect.arrayContaining([0, 5]));
+      total += at.length - 2;
+      squares += (at.length - 2) ** 2;
+    }
+    // A tensor that drifted above its count is not brought back.
+    const five = { at: [0, 2, 3, 5, 7], values: [0.5, -0.1, 0.3, -0.8, 0.9], velocity: [1, 2, 3, 4, 5] };
+    const sizes = [];
+    for (let step = 1; step <= 600; step++)
+      sizes.push((await update(five, { count: 4, dropFraction: 0.4, grow: "bernoulli", step })).at.length);
+    expect(Math.abs(sizes.reduce((a, b) => a + b) / 600 - 5)).toBeLessThan(0.2);
+    const none = { at: [], values: [], velocity: [] };
+    expect(await update(none, { count: 4, dropFraction: 0.5, grow: "bernoulli" })).toEqual(none);
+    // Each of 6 places with probability 1/3: mean 2, variance 4/3.
+    expect(Math.abs(total / 600 - 2)).toBeLessThan(0.2);
+    expect(Math.abs(squares / 600 - (total / 600) ** 2 - 4 / 3)).toBeLessThan(0.3);
+  });
+});
+
+describe("growth from the largest gradients alone", () => {
+  it("chooses what it would from the whole gradient, ties among them", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 0, max: 1e6 }),
+        fc.integer({ min: 1, max: 20 }),
+        fc.constantFrom(0, 0.3, 1),
+        fc.integer({ min: 0, max: 10 }),
+        async (seed, nnz, dropFraction, more) => {
+          const shape = [4, 3, 3, 3];
+          const size = sizeOf(shape);
+          const indices = sample({ seed, purpose: "topology" }, size, nnz);
+          // Few different values, so that the last places go by the seeded order.
+          const gradient = signed(seed, size).map((v) => Math.round(3 * v));
+          const values = signed(seed + 1, nnz);
+          const change = { density: 0, dropFraction, drop: "magnitude", grow: "gradient" } as const;
+          const counts = [nnz + more];
+          const after = [];
+          for (const limited of [false, true]) {
+            const parameter = new Parameter(shape, () => new Float32Array(size), true);
+            parameter.replace(new Topology(shape, indices), Float32Array.from(values));
+            const { denseGradient } = parameter;
+            const { missing } = planned(nnz, counts[0], change);
+            if (limited) denseGradient.limit = { count: missing, key: growthTie(seed, 0, 7) };
+            denseGradient.used();
+            denseGradient.into(shape, parameter.leaf).tensor.write(gradient);
+            denseGradient.added((parameter.sparse as SparseTensor).topology);
+            expect(denseGradient.tensor === null).toBe(limited);
+            const [{ from }] = await changeTopology([parameter], { counts, change, seed, step: 7 });
+            after.push([...(parameter.sparse as SparseTensor).topology.indices]);
+            from.dispose();
+            denseGradient.clear();
+            parameter.dispose();
+          }
+          expect(after[1]).toEqual(after[0]);
+        },
+      ),
+      { numRuns: 100 },
+    );
   });
 });

@@ -37,10 +37,13 @@ async function step(change: TopologyChange | null, gradient: readonly number[], 
     steps: 10,
     stepsPerEpoch: 10,
     imageShape: [4, 1, 1],
+    loader: null,
+    resuming: false,
+    learningRate: 0.1,
     emit: (event) => void events.push(event),
   };
   const callback = new SparseTraining(method, { seed: 1, density: 0.5, fullSize: 16, liveChannels: false });
-  callback.onStart(context);
+  await callback.onStart(context);
   const wanted: boolean[] = [];
   for (const at of [2, 3]) {
     callback.onStepStart(context, at);
@@ -63,7 +66,15 @@ describe("sparse training", () => {
     const { state, events, report } = await step(change, gradient);
     expect(state).toEqual({ at: [0, 2, 4, 5], values: [0.5, -0.1, 0, -0.8], velocity: [1, 2, 0, 4] });
     // Density counts against the whole network's 16 weights, of which these 8 are stored.
-    expect(events.at(-1)).toEqual({ type: "topology", step: 3, density: 0.25, nnz: 4, dropped: 2, grown: 2 });
+    expect(events.at(-1)).toEqual({
+      type: "topology",
+      step: 3,
+      density: 0.25,
+      nnz: 4,
+      dropped: 2,
+      grown: 2,
+      explored: 5 / 8,
+    });
     expect(report).toEqual({ nnz: 4, density: 0.25 });
   });
 
@@ -109,14 +120,15 @@ describe("a whole network's weights", () => {
     for (const { model } of made.splice(0)) model.dispose();
   });
   /** The network as training starts. */
-  function started(config: TrainConfigInput): Recipe {
+  async function started(config: TrainConfigInput): Promise<Recipe> {
     const images = { classes: Array.from("0123456789"), shape: [3, 32, 32], mean: [0, 0, 0], std: [1, 1, 1] } as const;
     const recipe = prepare(config, images, 45_000);
-    for (const callback of recipe.callbacks) (callback as Callback).onStart?.({ model: recipe.model } as TrainContext);
+    for (const callback of recipe.callbacks)
+      await (callback as Callback).onStart?.({ model: recipe.model } as TrainContext);
     made.push(recipe);
     return recipe;
   }
-  const counted = (config: TrainConfigInput) => nnzOf(prunable(started(config).model.parameters()));
+  const counted = async (config: TrainConfigInput) => nnzOf(prunable((await started(config)).model.parameters()));
 
   // ⌊d · 21,265,088⌋ and ⌊d · 23,467,712⌋
   it.each([
@@ -128,29 +140,29 @@ describe("a whole network's weights", () => {
     ["resnet50", 99.9, 23_467],
     ["resnet50", 99.95, 11_733],
     ["resnet50", 99.99, 2_346],
-  ] as const)("of %s at sparsity %s are %d, with and without weight sharing", (model, sparsity, nnz) => {
-    expect(counted({ model, method: "rigl", sparsity })).toBe(nnz);
-    expect(counted({ model, method: "rigl", shareRatio: 2, sparsity })).toBe(nnz);
+  ] as const)("of %s at sparsity %s are %d, with and without weight sharing", async (model, sparsity, nnz) => {
+    expect(await counted({ model, method: "rigl", sparsity })).toBe(nnz);
+    expect(await counted({ model, method: "rigl", shareRatio: 2, sparsity })).toBe(nnz);
   });
 
-  it("take no memory that the dense network would: ResNet-34 at 99.99 % starts in less than a megabyte", () => {
+  it("take no memory that the dense network would: ResNet-34 at 99.99 % starts in less than a megabyte", async () => {
     const { live } = memory();
-    started({ model: "resnet34", method: "static", sparsity: 99.99 });
+    await started({ model: "resnet34", method: "static", sparsity: 99.99 });
     expect(memory().live - live).toBeLessThan(1e6);
     expect(memory().peak).toBeLessThan(21_265_088); // of 4 bytes each
   });
 
-  it("have at least one entry in every tensor, and BatchNorm stays dense", () => {
-    const { model } = started({ model: "resnet34", method: "east", sparsity: 99.99 });
+  it("have at least one entry in every tensor, and BatchNorm stays dense", async () => {
+    const { model } = await started({ model: "resnet34", method: "east", sparsity: 99.99 });
     for (const [name, parameter] of model.namedParameters()) {
       expect(parameter.sparse !== null, name).toBe(parameter.prunable);
       expect(parameter.nnz, name).toBeGreaterThanOrEqual(1);
     }
   });
 
-  it("are those that the dense network has at the same places", () => {
-    const dense = started({ model: "resnet20", method: "dense", seed: 3 });
-    const sparse = started({ model: "resnet20", method: "static", sparsity: 90, seed: 3 });
+  it("are those that the dense network has at the same places", async () => {
+    const dense = await started({ model: "resnet20", method: "dense", seed: 3 });
+    const sparse = await started({ model: "resnet20", method: "static", sparsity: 90, seed: 3 });
     const other = dense.model.namedParameters();
     for (const [name, { sparse: weight }] of sparse.model.namedParameters()) {
       if (!weight) continue;

@@ -17,7 +17,7 @@ function topK(
   return scope(() => {
     const [from, to] = [Tensor.from(scores, [scores.length], { dtype }), Tensor.zeros([k], { dtype: "i32" })];
     const without = excluded && Tensor.from(excluded, [excluded.length], { dtype: "i32" });
-    native[dtype].top_k(from.buffer, without?.buffer ?? null, keyWords(by), to.buffer);
+    native[dtype].top_k(from.buffer, null, without?.buffer ?? null, keyWords(by), to.buffer);
     return [...to.dataSync()];
   });
 }

@@ -132,6 +132,9 @@ describe("a run of another kind, stopped at steps 6, 10 and 17, ends as it would
     ["RigL, clipped by dense gradients", { method: "rigl", updateEvery: 6, clip: "dense" }],
     ["RigL with Adam", { method: "rigl", updateEvery: 5, optimizer: "adam", learningRate: 0.01 }],
     ["RigL with weight sharing", { method: "rigl", updateEvery: 5, shareRatio: 2, labelSmoothing: 0.1 }],
+    ["RigL with guided growth", { method: "rigl", updateEvery: 5, growth: "gse" }],
+    ["GraNet with EAST's pieces", { method: "granet", updateEvery: 4, dyrelu: true, shareRatio: 2, cycles: 1 }],
+    ["DCTpS and EAST", { method: "dctps+rigl+east", updateEvery: 5 }],
     [
       "SET with DyReLU and plain SGD",
       { method: "set", dyrelu: true, dyreluBlend: "outputs", momentum: 0, nesterov: false },

@@ -29,9 +29,11 @@ inline std::uint64_t rank_of(double x) {
 // The tie order, largest first; asked in ascending positions it draws each group of four once.
 struct TieRank {
   RandomKey key;
+  In<std::int32_t> identity;
   std::uint64_t group = ~std::uint64_t{0};
   Random4 words = {};
-  std::int64_t operator()(std::int64_t position) {
+  std::int64_t operator()(std::int64_t at) {
+    const std::int64_t position = identity ? identity[at] : at;
     const auto wanted = static_cast<std::uint64_t>(position) / 4;
     if (wanted != group) words = random4(key, group = wanted);
     return ~words.v[position % 4];
@@ -106,7 +108,7 @@ Threshold select(const Candidates& candidates, int bits, std::int64_t k, Value v
 
 }  // namespace
 
-void top_k(In<Real> scores, In<int32_t> excluded, RandomKey key, Out<int32_t> positions) {
+void top_k(In<Real> scores, In<int32_t> identity, In<int32_t> excluded, RandomKey key, Out<int32_t> positions) {
   const Candidates candidates{scores, excluded};
   const std::int64_t available = scores.size - excluded.size;
   const std::int64_t k = positions.size < available ? positions.size : available;
@@ -118,7 +120,7 @@ void top_k(In<Real> scores, In<int32_t> excluded, RandomKey key, Out<int32_t> po
   const auto limit = static_cast<std::int64_t>(score.value);
   std::int64_t tie_limit = -1, last_ties = 0;  // of ties above tie_limit all, of those at it the first `last_ties`
   if (score.above + score.equal > k) {
-    const auto tie_rank = [rank, limit, order = TieRank{key}](std::int64_t position) mutable {
+    const auto tie_rank = [rank, limit, order = TieRank{key, identity}](std::int64_t position) mutable {
       return rank(position) == limit ? order(position) : std::int64_t{-1};
     };
     const Threshold tie = select(candidates, 32, k - score.above, tie_rank);
@@ -128,7 +130,7 @@ void top_k(In<Real> scores, In<int32_t> excluded, RandomKey key, Out<int32_t> po
 
   // Count per block, then write every block at its place.
   const auto walk = [&](std::int64_t block, auto chosen, auto last_tie) {
-    TieRank order{key};
+    TieRank order{key, identity};
     candidates.each(block, [&](std::int64_t position) {
       const std::int64_t r = rank(position);
       if (r < limit) return;

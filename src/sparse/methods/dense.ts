@@ -1,7 +1,6 @@
-import { uniformDistribution } from "../distribution.js";
 import type { SparseMethod } from "../method.js";
 
 /** No sparsity: the baseline that every weight exists in. */
 export function dense(): SparseMethod {
-  return { name: "dense", distribution: uniformDistribution, initialize: () => [], plan: () => null };
+  return { name: "dense", initialize: () => [], plan: () => null };
 }

@@ -1,12 +1,7 @@
 import { erdosRenyiKernel } from "../distribution.js";
-import { randomTopology, type SparseMethod } from "../method.js";
+import { type MethodOptions, randomTopology, type SparseMethod } from "../method.js";
 
 /** A random topology that never changes. */
-export function staticRandom(): SparseMethod {
-  return {
-    name: "static",
-    distribution: erdosRenyiKernel,
-    initialize: randomTopology(erdosRenyiKernel),
-    plan: () => null,
-  };
+export function staticRandom({ distribution = erdosRenyiKernel }: MethodOptions): SparseMethod {
+  return { name: "static", distribution, initialize: randomTopology(distribution), plan: () => null };
 }

@@ -1,0 +1,1 @@
+export { type DemoOptions, demoPage } from "./demo-page.js";
