@@ -9,16 +9,15 @@ export {
   tape,
 } from "./autograd.js";
 export { type Device, type DeviceRequest, memory, resolveDevice, threads } from "./device.js";
+export { arithmetic, type Dtype, type TypedArray } from "./dtype.js";
 export { type Key, keyWords, type Purpose, permutation, randomBits, sample, uniform } from "./random.js";
 export { scope } from "./scope.js";
 export { DenseGradient, type LargestGradients, SparseTensor, Topology } from "./sparse-tensor.js";
 export {
   addConverted,
-  arithmetic,
   type Channels,
   convert,
   type Deferred,
-  type Dtype,
   emptyChannels,
   type Normalization,
   sizeOf,
@@ -26,5 +25,4 @@ export {
   type TapeNode,
   Tensor,
   type TensorOptions,
-  type TypedArray,
 } from "./tensor.js";
