@@ -165,17 +165,47 @@ Napi::Value download(const Napi::CallbackInfo& info) {
   });
 }
 
-// finished(callback): callback(error message or "") on the JavaScript thread once all work queued so far is done.
+using Bytes = std::shared_ptr<std::vector<std::byte>>;
+
+// Calls callback(error message or "", a copy of `bytes` if there are any) on the JavaScript thread once all work queued so
+// far is done.
+void call_when_finished(const char* name, Napi::Value callback, Bytes bytes) {
+  if (!callback.IsFunction()) throw std::invalid_argument(std::string(name) + ": expected a function to call");
+  auto resolver = Napi::ThreadSafeFunction::New(callback.Env(), callback.As<Napi::Function>(), "easting", 0, 1);
+  when_finished([resolver, bytes](std::string error) mutable {
+    resolver.BlockingCall([error, bytes](Napi::Env env, Napi::Function function) {
+      if (env == nullptr) return;
+      if (!bytes) return void(function.Call({Napi::String::New(env, error)}));
+      auto copy = Napi::ArrayBuffer::New(env, bytes->size());
+      std::memcpy(copy.Data(), bytes->data(), bytes->size());
+      function.Call({Napi::String::New(env, error), copy});
+    });
+    resolver.Release();
+  });
+}
+
+// read(handle, callback): callback(error message or "", the buffer's bytes after all work queued so far).
+Napi::Value read(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    const Buffer& buffer = environment(info.Env()).buffers.find(Argument<double>::from(info[0]));
+    if (!info[1].IsFunction()) throw std::invalid_argument("read: expected a function to call");
+    const auto bytes = std::make_shared<std::vector<std::byte>>(buffer.size * type_bytes[static_cast<int>(buffer.type)]);
+    enqueue([bytes, source = buffer.data, device = buffer.device] {
+#ifdef EASTING_CUDA
+      if (device == Device::cuda) return cuda::download(bytes->data(), source, bytes->size());
+#endif
+      (void)device;
+      std::memcpy(bytes->data(), source, bytes->size());
+    });
+    call_when_finished("read", info[1], bytes);
+    return info.Env().Undefined();
+  });
+}
+
+// finished(callback): callback(error message or "").
 Napi::Value finished(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
-    if (!info[0].IsFunction()) throw std::invalid_argument("finished: expected a function to call");
-    auto resolver = Napi::ThreadSafeFunction::New(info.Env(), info[0].As<Napi::Function>(), "easting", 0, 1);
-    when_finished([resolver](std::string error) mutable {
-      resolver.BlockingCall([error](Napi::Env env, Napi::Function callback) {
-        if (env != nullptr) callback.Call({Napi::String::New(env, error)});
-      });
-      resolver.Release();
-    });
+    call_when_finished("finished", info[0], nullptr);
     return info.Env().Undefined();
   });
 }
@@ -332,6 +362,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("free", free_buffer);
   add("upload", upload);
   add("download", download);
+  add("read", read);
   add("finished", finished);
   add("wait", wait);
   add("randomBits", random_words);

@@ -149,6 +149,8 @@ export interface Addon {
   free(buffer: number): void;
   upload(buffer: number, data: ArrayBufferView, byteOffset: number): void;
   download(buffer: number, data: ArrayBufferView, byteOffset: number): void;
+  /** Calls back with the bytes as they are after all work queued so far. */
+  read(buffer: number, callback: (error: string, bytes: ArrayBuffer) => void): void;
   finished(callback: (error: string) => void): void;
   wait(): void;
   randomBits(key: RandomKey, indices: Uint32Array | Int32Array | null, words: Uint32Array): void;

@@ -212,6 +212,11 @@ describe("a wrong call of the addon is an error with a code", () => {
     for (const list of [[], [null], [7], [{}]]) expectCode(() => addon.finished(...list));
   });
 
+  it("read", () => {
+    for (const list of [[], [f32], [f32, null], [freed, () => {}], ["f32", () => {}]])
+      expectCode(() => addon.read(...list));
+  });
+
   it("randomBits", () => {
     const words = new Uint32Array(4);
     for (const list of [

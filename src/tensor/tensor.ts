@@ -200,11 +200,18 @@ export class Tensor {
     native.upload(this.buffer, data instanceof array ? data : array.from(data as ArrayLike<number>), 0);
   }
 
-  /** The contents, once all work queued so far is done; the event loop runs meanwhile. */
+  /** The contents as all work queued so far leaves them; the event loop runs meanwhile. */
   async data(): Promise<TypedArray> {
-    void this.buffer;
-    await synchronize();
-    return this.dataSync();
+    const { buffer, dtype } = this;
+    if (this.channels || dtype === "bf16") {
+      using plain = this.channels ? expand(this) : convert(this, "f32");
+      return plain.data();
+    }
+    return new Promise((resolve, reject) => {
+      native.read(buffer, (error, bytes) =>
+        error ? reject(new EastingError("EASTING_KERNEL", error)) : resolve(new dtypes[dtype].array(bytes)),
+      );
+    });
   }
 
   /** The contents; blocks until all work queued so far is done. */

@@ -1,7 +1,7 @@
 import type { ImageDataset } from "../data/index.js";
-import { Loader } from "../data/index.js";
+import { type Batch, Loader } from "../data/index.js";
 import { EastingError, expected } from "../errors.js";
-import type { Module } from "../nn/index.js";
+import type { Module, Parameter } from "../nn/index.js";
 import { countCorrect, crossEntropy } from "../ops/index.js";
 import { type ClipMode, clipFactor, type Optimizer, type Schedule } from "../optim/index.js";
 import { backward, resolveDevice, scope, synchronize } from "../tensor/index.js";
@@ -98,6 +98,10 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
   };
   const drain = () => emitted.splice(0);
 
+  const load = (step: number) =>
+    loader.train(Math.ceil(step / stepsPerEpoch), (step - 1) % stepsPerEpoch, options.storage);
+  let ahead: Promise<Batch> | null = null;
+
   const checkpoint = async function* (best: boolean): AsyncGenerator<TrainEvent> {
     if (!save) return;
     const content = captureRun(model, options, progress);
@@ -127,9 +131,17 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
       if (options.clip?.mode === "dense")
         for (const { sparse, denseGradient } of context.parameters()) denseGradient.wanted = sparse !== null;
       for (const callback of callbacks) callback.onStepStart?.(context, step);
-      const result = await trainStep(model, loader, context, options, { step, epoch, learningRate });
+      const batch = await (ahead ?? load(step));
+      ahead = null;
+      const queued = () => {
+        if (step % stepsPerEpoch === 0) return;
+        ahead = load(step + 1);
+        ahead.catch(() => {}); // reported when the batch is needed
+      };
+      const parameters = context.parameters();
+      const result = await trainStep(model, batch, parameters, context, options, { step, learningRate, queued });
       for (const callback of callbacks) await callback.onStepEnd?.(context, step);
-      for (const parameter of context.parameters()) parameter.denseGradient.clear();
+      for (const { denseGradient } of parameters) denseGradient.clear();
       progress.step = step;
       progress.lossSum += result.loss * result.count;
       progress.correct += result.correct;
@@ -189,21 +201,23 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
     yield { type: "end", step: steps, testAccuracy, testLoss, bestAccuracy, ...reported, seconds, imagesPerSecond };
   } finally {
     for (const callback of callbacks) callback.onEnd?.();
+    const unused: Batch | null = (await (ahead as Promise<Batch> | null)?.catch(() => null)) ?? null;
+    if (unused) discard(unused);
     loader.dispose();
     await synchronize().catch(() => {});
   }
 }
 
+/** `queued` is called while the step computes: what it queues keeps the kernels busy until the optimizer's arrive. */
 async function trainStep(
   model: Module,
-  loader: Loader,
+  batch: Batch,
+  parameters: readonly Parameter[],
   context: TrainContext,
   options: FitOptions,
-  { step, epoch, learningRate }: { step: number; epoch: number; learningRate: number },
+  { step, learningRate, queued }: { step: number; learningRate: number; queued: () => void },
 ): Promise<{ loss: number; correct: number; count: number }> {
   const { optimizer, labelSmoothing = 0, clip = { mode: "off", maximum: 1 }, callbacks = [] } = options;
-  const batch = await loader.train(epoch, (step - 1) % loader.stepsPerEpoch, options.storage);
-  const parameters = context.parameters();
   const results = scope(() => {
     const logits = model.forward(batch.images);
     const loss = crossEntropy(logits, batch.labels, { labelSmoothing });
@@ -211,8 +225,9 @@ async function trainStep(
     backward(loss, { release: true });
     return [loss, correct] as const;
   });
-  await synchronize();
-  const [loss, correct] = results.map((tensor) => tensor.item());
+  const computed = Promise.all(results.map((tensor) => tensor.data()));
+  queued();
+  const [[loss], [correct]] = await computed;
   // Before the weights take the step: afterwards all of them would be NaN, and none the first.
   if (!Number.isFinite(loss)) {
     const layer = scope(() => firstNonFinite(model, crossEntropy(model.forward(batch.images), batch.labels)));
@@ -224,9 +239,15 @@ async function trainStep(
     const gradientScale = clip.mode === "off" ? null : clipFactor(parameters, clip.maximum, clip.mode);
     optimizer.step(parameters, { learningRate, step, gradientScale });
   });
-  for (const tensor of [...results, batch.images, batch.labels]) tensor.dispose();
+  for (const tensor of results) tensor.dispose();
+  discard(batch);
   for (const parameter of parameters) parameter.clearGradient();
   return { loss, correct, count: batch.count };
+}
+
+function discard({ images, labels }: Batch): void {
+  images.dispose();
+  labels.dispose();
 }
 
 /** What a checkpoint holds: of a run that has not begun, unless `progress` says otherwise. */
