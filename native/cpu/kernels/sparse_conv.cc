@@ -3,6 +3,8 @@
 #include "../../kernels.h"
 #include "../batch_norm.h"
 
+#include <new>
+
 namespace easting::EASTING_VARIANT {
 namespace {
 
@@ -129,6 +131,39 @@ inline void gather_and_dot(const Connection* connections, const std::int64_t* of
   }
 }
 
+// A task owns `channels` planes and computes `rows` rows of one before it goes on to the next. Where each plane that is
+// read serves many connections and all of them outgrow the caches, a band of rows is read for many channels while it is
+// near; else a plane is finished at once, for what follows to find it there. Results do not depend on it.
+struct Blocking {
+  std::int64_t channels;
+  int rows;
+
+  std::int64_t tasks(std::int64_t owners) const { return (owners + channels - 1) / channels; }
+
+  // Calls rows(i, from, to) over bands of [0, height) for each of `count` channels.
+  template <class Rows>
+  void each_band(std::int64_t count, int height, Rows each) const {
+    for (int from = 0; from < height; from += rows)
+      for (std::int64_t i = 0; i < count; ++i) each(i, from, height - from < rows ? height : from + rows);
+  }
+};
+
+Blocking blocking(std::int64_t owners, int height, std::int64_t read_channels, std::int64_t read_plane,
+                  std::int64_t entries) {
+  constexpr std::int64_t near = 8 << 20, band = 4 << 20;  // bytes
+  const std::int64_t read = read_channels * read_plane * static_cast<std::int64_t>(sizeof(Stored));
+  if (read <= near || entries < 12 * read_channels) return {1, height};
+  const std::int64_t tasks = 2 * thread_count(), rows = height * band / read;
+  return {(owners + tasks - 1) / tasks, static_cast<int>(rows < 1 ? 1 : rows)};
+}
+
+// What one output plane is made of.
+struct Row {
+  const Connection* connections;
+  const Offset* constants;
+  int count = 0, constant_count = 0;
+};
+
 }  // namespace
 
 void sparse_conv_forward(In<Stored> x, In<int32_t> x_kind, In<Real> x_value, In<Real> norm_weight, In<Real> norm_bias,
@@ -137,66 +172,86 @@ void sparse_conv_forward(In<Stored> x, In<int32_t> x_kind, In<Real> x_value, In<
                          BatchNormForward<Stored> next) {
   const int out_h = s.out_h(), out_w = s.out_w(), n = s.n;
   const std::int64_t taps = s.taps(), in_plane = s.in_plane(), out_plane = s.out_plane();
-  parallel_for(s.o, s.o * out_plane > parallel_threshold, [&](std::int64_t o) {
-    Stored* plane = y.data + o * out_plane;
-    const auto finish = [&](std::int32_t kind) {
-      if (y_kind) y_kind[o] = kind;
-      if (next) normalize_channel(next, o, kind, plane, out_plane);
-    };
-    if (needed && needed[o] == Need::never) return finish(Kind::unneeded);
-    const int first = row_start[o], entries = row_start[o + 1] - first;
-    auto* connections = static_cast<Connection*>(scratch(0, 2 * (entries + 1) * sizeof(Connection)));
-    auto* active = connections + entries;
-    auto* offsets = static_cast<std::int64_t*>(scratch(1, (entries + 1) * sizeof(std::int64_t)));
-    auto* constants = static_cast<Offset*>(scratch(2, (entries + 1) * sizeof(Offset)));
-    int count = 0, constant_count = 0;
-    for (int k = 0; k < entries; ++k) {
-      const int entry = row_entry[first + k], tap = static_cast<int>(entry % taps);
-      const std::int64_t i = entry / taps;
-      const int dh = tap / s.kw - s.padding, dw = tap % s.kw - s.padding;
-      const auto kind = kind_of(x_kind, i);
-      if (kind == Kind::unneeded) continue;
-      const Affine norm =
-          norm_weight ? affine(norm_weight[i], norm_bias[i], norm_mean[i], norm_deviation[i]) : Affine{1, 0};
-      if (kind == Kind::plane) {
-        connections[count++] = {x.data + i * in_plane, dh, dw, values[first + k], k, norm};
+  const Blocking blocks = blocking(s.o, out_h, s.c, in_plane, row_entry.size);
+  const auto finish = [&](std::int64_t o, std::int32_t kind) {
+    if (y_kind) y_kind[o] = kind;
+    if (next) normalize_channel(next, o, kind, y.data + o * out_plane, out_plane);
+  };
+  parallel_for(blocks.tasks(s.o), s.o * out_plane > parallel_threshold, [&](std::int64_t task) {
+    const std::int64_t begin = task * blocks.channels;
+    const std::int64_t end = s.o - begin < blocks.channels ? s.o : begin + blocks.channels;
+    const int all = row_start[end] - row_start[begin];
+    auto* connections = static_cast<Connection*>(scratch(0, 2 * (all + 1) * sizeof(Connection)));
+    auto* active = connections + all;
+    auto* offsets = static_cast<std::int64_t*>(scratch(1, (all + 1) * sizeof(std::int64_t)));
+    auto* constants = static_cast<Offset*>(scratch(2, (all + 1) * sizeof(Offset)));
+    auto* rows = static_cast<Row*>(scratch(3, blocks.channels * (sizeof(Row) + sizeof(std::int64_t))));
+    auto* owned = reinterpret_cast<std::int64_t*>(rows + blocks.channels);
+    std::int64_t planes = 0;
+    for (std::int64_t o = begin; o < end; ++o) {
+      if (needed && needed[o] == Need::never) {
+        finish(o, Kind::unneeded);
         continue;
       }
-      // What a channel without a plane holds everywhere: with a normalisation, its shift behind the ReLU.
-      const Real constant = kind == Kind::constant ? x_value[i] : norm.shift < 0 ? Real(0) : norm.shift;
-      if (constant != 0) constants[constant_count++] = {dh, dw, values[first + k] * constant};
+      Row row{connections, constants};
+      for (int k = row_start[o]; k < row_start[o + 1]; ++k) {
+        const int entry = row_entry[k], tap = static_cast<int>(entry % taps);
+        const std::int64_t i = entry / taps;
+        const int dh = tap / s.kw - s.padding, dw = tap % s.kw - s.padding;
+        const auto kind = kind_of(x_kind, i);
+        if (kind == Kind::unneeded) continue;
+        const Affine norm =
+            norm_weight ? affine(norm_weight[i], norm_bias[i], norm_mean[i], norm_deviation[i]) : Affine{1, 0};
+        if (kind == Kind::plane) {
+          connections[row.count++] = {x.data + i * in_plane, dh, dw, values[k], 0, norm};
+          continue;
+        }
+        // What a channel without a plane holds everywhere: with a normalisation, its shift behind the ReLU.
+        const Real constant = kind == Kind::constant ? x_value[i] : norm.shift < 0 ? Real(0) : norm.shift;
+        if (constant != 0) constants[row.constant_count++] = {dh, dw, values[k] * constant};
+      }
+      if (y_kind && row.count + row.constant_count == 0 && needed[o] != Need::always) {
+        finish(o, Kind::zero);
+        continue;
+      }
+      connections += row.count;
+      constants += row.constant_count;
+      owned[planes] = o;
+      rows[planes++] = row;
     }
-    if (y_kind && count + constant_count == 0 && needed[o] != Need::always) return finish(Kind::zero);
     // Between two consecutive columns where no connection enters or leaves the image, a stride-1 row is one run.
     const int left = s.kw - 1 - s.padding > s.padding ? s.kw - 1 - s.padding : s.padding;
-    for (int h = 0; h < out_h; ++h) {
-      Stored* row = plane + std::int64_t{h} * out_w * n;
-      const auto columns = [&](int w, int width) {
-        int m = 0;
-        for (int k = 0; k < count; ++k) {
-          const int hi = h * s.stride + connections[k].dh, wi = w * s.stride + connections[k].dw;
-          if (hi < 0 || hi >= s.h || wi < 0 || wi >= s.w) continue;
-          active[m] = connections[k];
-          offsets[m++] = (std::int64_t{hi} * s.w + wi) * n;
+    blocks.each_band(planes, out_h, [&](std::int64_t i, int from, int to) {
+      const Row row = rows[i];
+      for (int h = from; h < to; ++h) {
+        Stored* const line = y.data + owned[i] * out_plane + std::int64_t{h} * out_w * n;
+        const auto columns = [&](int w, int width) {
+          int m = 0;
+          for (int k = 0; k < row.count; ++k) {
+            const int hi = h * s.stride + row.connections[k].dh, wi = w * s.stride + row.connections[k].dw;
+            if (hi < 0 || hi >= s.h || wi < 0 || wi >= s.w) continue;
+            active[m] = row.connections[k];
+            offsets[m++] = (std::int64_t{hi} * s.w + wi) * n;
+          }
+          Real start = 0;
+          for (int k = 0; k < row.constant_count; ++k) {
+            const int hi = h * s.stride + row.constants[k].dh, wi = w * s.stride + row.constants[k].dw;
+            if (hi >= 0 && hi < s.h && wi >= 0 && wi < s.w) start += row.constants[k].value;
+          }
+          Stored* out = line + std::int64_t{w} * n;
+          if (norm_weight) gather_run<true>(active, offsets, m, std::int64_t{width} * n, out, false, start);
+          else gather_run(active, offsets, m, std::int64_t{width} * n, out, false, start);
+        };
+        if (s.stride == 1 && out_w > 2 * left) {
+          for (int w = 0; w < left; ++w) columns(w, 1);
+          columns(left, out_w - 2 * left);
+          for (int w = out_w - left; w < out_w; ++w) columns(w, 1);
+        } else {
+          for (int w = 0; w < out_w; ++w) columns(w, 1);
         }
-        Real start = 0;
-        for (int k = 0; k < constant_count; ++k) {
-          const int hi = h * s.stride + constants[k].dh, wi = w * s.stride + constants[k].dw;
-          if (hi >= 0 && hi < s.h && wi >= 0 && wi < s.w) start += constants[k].value;
-        }
-        Stored* out = row + std::int64_t{w} * n;
-        if (norm_weight) gather_run<true>(active, offsets, m, std::int64_t{width} * n, out, false, start);
-        else gather_run(active, offsets, m, std::int64_t{width} * n, out, false, start);
-      };
-      if (s.stride == 1 && out_w > 2 * left) {
-        for (int w = 0; w < left; ++w) columns(w, 1);
-        columns(left, out_w - 2 * left);
-        for (int w = out_w - left; w < out_w; ++w) columns(w, 1);
-      } else {
-        for (int w = 0; w < out_w; ++w) columns(w, 1);
       }
-    }
-    finish(Kind::plane);
+    });
+    for (std::int64_t i = 0; i < planes; ++i) finish(owned[i], Kind::plane);
   });
 }
 
@@ -223,6 +278,22 @@ double window_sum(const Stored* dy, int dh, int dw, const ConvShape& s) {
 
 namespace {
 
+// Memory of a task for the columns it owns.
+struct Room {
+  Connection *connections, *active;
+  std::int64_t* offsets;
+  Vector* lane_dots;
+  double* dots;
+
+  explicit Room(int entries) {
+    connections = static_cast<Connection*>(scratch(0, 2 * (entries + 1) * sizeof(Connection)));
+    active = connections + entries;
+    offsets = static_cast<std::int64_t*>(scratch(1, (entries + 1) * sizeof(std::int64_t)));
+    lane_dots = static_cast<Vector*>(scratch(2, (entries + 1) * (sizeof(Vector) + sizeof(double))));
+    dots = reinterpret_cast<double*>(lane_dots + entries + 1);
+  }
+};
+
 // The nonzeros that one input channel feeds, and the walk over its plane that both backward kernels share. Connections to
 // outputs without a gradient are left out; their values' gradient is 0.
 struct Column {
@@ -236,15 +307,12 @@ struct Column {
   Vector* lane_dots;
   double* dots;  // per entry: the gradient of its value
 
-  Column(const ConvShape& shape, std::int64_t c, In<Stored> dy, In<int32_t> y_kind, In<Real> values,
+  Column(const Room& room, int begin, const ConvShape& shape, std::int64_t c, In<Stored> dy, In<int32_t> y_kind, In<Real> values,
          In<int32_t> column_start, In<int32_t> column_entry, In<int32_t> column_value)
       : s(shape), dy(dy), values(values), y_kind(y_kind), column_entry(column_entry), column_value(column_value),
-        first(column_start[c]), entries(column_start[c + 1] - first) {
-    connections = static_cast<Connection*>(scratch(0, 2 * (entries + 1) * sizeof(Connection)));
-    active = connections + entries;
-    offsets = static_cast<std::int64_t*>(scratch(1, (entries + 1) * sizeof(std::int64_t)));
-    lane_dots = static_cast<Vector*>(scratch(2, (entries + 1) * (sizeof(Vector) + sizeof(double))));
-    dots = reinterpret_cast<double*>(lane_dots + entries + 1);
+        first(column_start[c]), entries(column_start[c + 1] - first), connections(room.connections + first - begin),
+        active(room.active), offsets(room.offsets), lane_dots(room.lane_dots + first - begin),
+        dots(room.dots + first - begin) {
     const std::int64_t taps = s.taps(), out_plane = s.out_plane();
     for (int k = 0; k < entries; ++k) {
       const int entry = column_entry[first + k], tap = static_cast<int>(entry % taps), id = column_value[first + k];
@@ -268,14 +336,14 @@ struct Column {
     return sum;
   }
 
-  // Calls visit(number of active connections, where the run starts, its length) over the plane, and settle() now and
-  // then: lane sums stay short, so that long planes keep their digits.
+  // Calls visit(number of active connections, where the run starts, its length) over rows [from, to) of the plane, and
+  // settle() now and then: lane sums stay short, so that long planes keep their digits.
   template <class Visit, class Settle>
-  void sweep(Visit visit, Settle settle) const {
+  void sweep(int from, int to, Visit visit, Settle settle) const {
     const int out_h = s.out_h(), out_w = s.out_w(), n = s.n;
     const int left = s.kw - 1 - s.padding > s.padding ? s.kw - 1 - s.padding : s.padding;
-    std::int64_t unsettled = 0;
-    for (int h = 0; h < s.h; ++h) {
+    const std::int64_t run = std::int64_t{s.w} * n, settled = (8191 + run) / run;
+    for (int h = from; h < to; ++h) {
       // Which outputs (pixel wo at stride s) does input pixel w feed through tap dw: wo = (w + dw) / s where it divides.
       const auto columns = [&](int w, int width) {
         int m = 0;
@@ -296,9 +364,7 @@ struct Column {
       } else {
         for (int w = 0; w < s.w; ++w) columns(w, 1);
       }
-      unsettled += std::int64_t{s.w} * n;
-      if (unsettled < 8192 && h + 1 < s.h) continue;
-      unsettled = 0;
+      if ((h + 1) % settled != 0 && h + 1 < s.h) continue;
       settle();
       for (int k = 0; k < entries; ++k) {
         dots[k] += static_cast<double>(horizontal_sum(lane_dots[k]));
@@ -380,68 +446,129 @@ inline void gather_normalized(const Connection* connections, const std::int64_t*
 
 }  // namespace
 
+namespace {
+
+// An input channel while its gradient is gathered.
+struct Gathered {
+  Column column;
+  std::int64_t c;
+  Stored* to;  // null: only the values' gradients are asked for
+  bool accumulate, normalized;
+  NormSums sums;
+};
+
+// The channels of a task, and memory for those whose planes it sweeps.
+struct Owned {
+  std::int64_t begin, end, planes = 0;
+  int first;
+  Room room;
+  Gathered* channels;
+
+  Owned(const Blocking& blocks, std::int64_t task, std::int64_t owners, In<int32_t> column_start)
+      : begin(task * blocks.channels),
+        end(owners - begin < blocks.channels ? owners : begin + blocks.channels),
+        first(column_start[begin]),
+        room(column_start[end] - first),
+        channels(static_cast<Gathered*>(scratch(3, blocks.channels * sizeof(Gathered)))) {}
+  void add(const Gathered& channel) { new (channels + planes++) Gathered(channel); }
+};
+
+}  // namespace
+
 void sparse_conv_backward(In<Stored> x, In<int32_t> x_kind, In<Real> x_value, In<Stored> dy, In<int32_t> y_kind,
                           In<Real> values, In<int32_t> column_start, In<int32_t> column_entry,
                           In<int32_t> column_value, ConvShape s, Out<Stored> dx, Out<int32_t> dx_kind,
                           Out<Real> dx_value, bool accumulate_dx, Out<Real> dvalues, bool accumulate_dvalues,
                           BatchNormBackward<Stored> previous) {
   const std::int64_t in_plane = s.in_plane();
-  parallel_for(s.c, s.c * in_plane > parallel_threshold, [&](std::int64_t c) {
-    Column column(s, c, dy, y_kind, values, column_start, column_entry, column_value);
-    const auto finish = [&] {
+  const Blocking blocks = blocking(s.c, s.h, s.o, s.out_plane(), column_entry.size);
+  parallel_for(blocks.tasks(s.c), s.c * in_plane > parallel_threshold, [&](std::int64_t task) {
+    Owned owned(blocks, task, s.c, column_start);
+    const auto finish = [&](const Column& column, std::int64_t c) {
       column.write(dvalues, accumulate_dvalues);
       if (previous) denormalize_channel(previous, c, in_plane);
     };
-    const auto kind = kind_of(x_kind, c);
-    if (kind == Kind::constant) {
-      const double sum = column.gather_constant(x_value[c]);
-      if (dx) put_constant(dx_kind, dx_value, c, sum, accumulate_dx);
-      return finish();
-    }
-    Stored* to = dx ? dx.data + c * in_plane : nullptr;
-    bool accumulate = accumulate_dx;
-    if (dx_kind && to) {
-      const bool there = accumulate && dx_kind[c] == Kind::plane;
-      if (kind != Kind::plane || column.count == 0) {
-        // Nothing to add: what stands there stays, or the gradient is zero.
-        if (!there) dx_kind[c] = Kind::zero;
-        to = nullptr;
-      } else {
-        accumulate = there;
-        dx_kind[c] = Kind::plane;
+    for (std::int64_t c = owned.begin; c < owned.end; ++c) {
+      const Column column(owned.room, owned.first, s, c, dy, y_kind, values, column_start, column_entry, column_value);
+      const auto kind = kind_of(x_kind, c);
+      if (kind == Kind::constant) {
+        const double sum = column.gather_constant(x_value[c]);
+        if (dx) put_constant(dx_kind, dx_value, c, sum, accumulate_dx);
+        finish(column, c);
+        continue;
       }
-    }
-    const Stored* plane = x.data + c * in_plane;
-    if (previous && previous.relu && to && column.count > 0 && kind_of(previous.x_kind, c) == Kind::plane) {
+      Stored* to = dx ? dx.data + c * in_plane : nullptr;
+      bool accumulate = accumulate_dx;
+      if (dx_kind && to) {
+        const bool there = accumulate && dx_kind[c] == Kind::plane;
+        if (kind != Kind::plane || column.count == 0) {
+          // Nothing to add: what stands there stays, or the gradient is zero.
+          if (!there) dx_kind[c] = Kind::zero;
+          to = nullptr;
+        } else {
+          accumulate = there;
+          dx_kind[c] = Kind::plane;
+        }
+      }
+      if (!to && (kind != Kind::plane || column.count == 0)) {
+        finish(column, c);
+        continue;
+      }
       // One pass gathers, takes the dots, masks and sums; the next finds the plane in cache.
-      const Affine norm =
-          affine(previous.weight[c], previous.bias[c], previous.mean[c], previous.inverse_deviation[c]);
-      const Real center = previous.mean[c], deviation = previous.inverse_deviation[c];
-      const Stored* raw = previous.x.data + c * in_plane;
-      NormSums sums{norm, center};
-      column.sweep(
-          [&](int m, std::int64_t at, std::int64_t run) {
-            gather_normalized(column.active, column.offsets, m, run, raw + at, plane + at, to + at, accumulate,
-                              column.lane_dots, column.dots, sums);
-          },
-          [&] { sums.flush(); });
-      column.write(dvalues, accumulate_dvalues);
+      const bool normalized =
+          previous && previous.relu && to && column.count > 0 && kind_of(previous.x_kind, c) == Kind::plane;
+      NormSums sums{{1, 0}, 0};
+      if (normalized)
+        sums = {affine(previous.weight[c], previous.bias[c], previous.mean[c], previous.inverse_deviation[c]),
+                previous.mean[c]};
+      owned.add({column, c, to, accumulate, normalized, sums});
+    }
+    blocks.each_band(owned.planes, s.h, [&](std::int64_t i, int from, int end) {
+      Gathered& channel = owned.channels[i];
+      const Column column = channel.column;  // no store of a plane can change these
+      Stored* const to = channel.to;
+      const bool accumulate = channel.accumulate;
+      NormSums sums = channel.sums;
+      const Stored* const plane = x.data + channel.c * in_plane;
+      if (channel.normalized) {
+        const Stored* const raw = previous.x.data + channel.c * in_plane;
+        column.sweep(
+            from, end,
+            [&](int m, std::int64_t at, std::int64_t run) {
+              gather_normalized(column.active, column.offsets, m, run, raw + at, plane + at, to + at, accumulate,
+                                column.lane_dots, column.dots, sums);
+            },
+            [&] { sums.flush(); });
+        channel.sums = sums;
+      } else {
+        column.sweep(
+            from, end,
+            [&](int m, std::int64_t at, std::int64_t run) {
+              gather_and_dot(column.active, column.offsets, m, run, plane + at, to ? to + at : nullptr, accumulate,
+                             dvalues ? column.lane_dots : nullptr, column.dots);
+            },
+            [] {});
+      }
+    });
+    for (std::int64_t i = 0; i < owned.planes; ++i) {
+      const Gathered& channel = owned.channels[i];
+      const std::int64_t c = channel.c;
+      if (!channel.normalized) {
+        finish(channel.column, c);
+        continue;
+      }
+      channel.column.write(dvalues, accumulate_dvalues);
+      const NormSums& sums = channel.sums;
+      const Real deviation = previous.inverse_deviation[c];
       const double product = sums.product * static_cast<double>(deviation);
       finish_channel(previous, c, sums.sum, product, true);
+      const Stored* const gathered = channel.to;
       if (previous.dx)
-        PlaneGradient(raw, norm, center, deviation, sums.sum, product, previous.training, in_plane)
-            .write(previous.dx.data + c * in_plane, [&](std::int64_t i) { return load(to + i); },
-                   [&](std::int64_t i) { return to[i]; });
-      return;
+        PlaneGradient(previous.x.data + c * in_plane, sums.norm, sums.center, deviation, sums.sum, product,
+                      previous.training, in_plane)
+            .write(previous.dx.data + c * in_plane, [&](std::int64_t k) { return load(gathered + k); },
+                   [&](std::int64_t k) { return gathered[k]; });
     }
-    if (to || (kind == Kind::plane && column.count > 0))
-      column.sweep(
-          [&](int m, std::int64_t at, std::int64_t run) {
-            gather_and_dot(column.active, column.offsets, m, run, plane + at, to ? to + at : nullptr, accumulate,
-                           dvalues ? column.lane_dots : nullptr, column.dots);
-          },
-          [] {});
-    finish();
   });
 }
 
@@ -453,34 +580,53 @@ void sparse_conv_backward_normalized(In<Stored> x, In<int32_t> x_kind, In<Real> 
                                      Out<Real> dnorm_weight, Out<Real> dnorm_bias, bool accumulate_norm,
                                      Out<Real> dvalues, bool accumulate_dvalues) {
   const std::int64_t in_plane = s.in_plane();
-  parallel_for(s.c, s.c * in_plane > parallel_threshold, [&](std::int64_t c) {
-    Column column(s, c, dy, y_kind, values, column_start, column_entry, column_value);
-    const auto finish = [&](double sum, double product) {
+  const Blocking blocks = blocking(s.c, s.h, s.o, s.out_plane(), column_entry.size);
+  parallel_for(blocks.tasks(s.c), s.c * in_plane > parallel_threshold, [&](std::int64_t task) {
+    Owned owned(blocks, task, s.c, column_start);
+    const auto finish = [&](const Column& column, std::int64_t c, double sum, double product) {
       if (dnorm_weight) dnorm_weight[c] = static_cast<Real>(accumulate_norm ? dnorm_weight[c] + product : product);
       if (dnorm_bias) dnorm_bias[c] = static_cast<Real>(accumulate_norm ? dnorm_bias[c] + sum : sum);
       column.write(dvalues, accumulate_dvalues);
     };
-    const auto kind = kind_of(x_kind, c);
-    if (kind == Kind::unneeded) return finish(0, 0);
-    const double deviation = static_cast<double>(norm_deviation[c]);
-    NormSums sums{affine(norm_weight[c], norm_bias[c], norm_mean[c], norm_deviation[c]), norm_mean[c]};
-    if (kind != Kind::plane) {
-      if (!(sums.norm.shift > 0)) return finish(0, 0);
-      const double sum = column.gather_constant(sums.norm.shift);
-      return finish(sum, training ? 0 : -sum * static_cast<double>(norm_mean[c]) * deviation);
+    for (std::int64_t c = owned.begin; c < owned.end; ++c) {
+      const Column column(owned.room, owned.first, s, c, dy, y_kind, values, column_start, column_entry, column_value);
+      const auto kind = kind_of(x_kind, c);
+      const NormSums sums{affine(norm_weight[c], norm_bias[c], norm_mean[c], norm_deviation[c]), norm_mean[c]};
+      if (kind == Kind::plane) {
+        owned.add({column, c, dx.data + c * in_plane, false, true, sums});
+      } else if (kind == Kind::unneeded || !(sums.norm.shift > 0)) {
+        finish(column, c, 0, 0);
+      } else {
+        const double sum = column.gather_constant(sums.norm.shift), deviation = static_cast<double>(norm_deviation[c]);
+        finish(column, c, sum, training ? 0 : -sum * static_cast<double>(norm_mean[c]) * deviation);
+      }
     }
-    const Stored* plane = x.data + c * in_plane;
-    Stored* to = dx.data + c * in_plane;
-    column.sweep(
-        [&](int m, std::int64_t at, std::int64_t run) {
-          gather_normalized(column.active, column.offsets, m, run, plane + at, nullptr, to + at, false,
-                            column.lane_dots, column.dots, sums);
-        },
-        [&] { sums.flush(); });
-    const double product = sums.product * deviation;
-    finish(sums.sum, product);
-    PlaneGradient(plane, sums.norm, norm_mean[c], norm_deviation[c], sums.sum, product, training, in_plane)
-        .write(to, [&](std::int64_t i) { return load(to + i); }, [&](std::int64_t i) { return to[i]; });
+    blocks.each_band(owned.planes, s.h, [&](std::int64_t i, int from, int end) {
+      Gathered& channel = owned.channels[i];
+      const Column column = channel.column;
+      Stored* const to = channel.to;
+      NormSums sums = channel.sums;
+      const Stored* const plane = x.data + channel.c * in_plane;
+      column.sweep(
+          from, end,
+          [&](int m, std::int64_t at, std::int64_t run) {
+            gather_normalized(column.active, column.offsets, m, run, plane + at, nullptr, to + at, false,
+                              column.lane_dots, column.dots, sums);
+          },
+          [&] { sums.flush(); });
+      channel.sums = sums;
+    });
+    for (std::int64_t i = 0; i < owned.planes; ++i) {
+      const Gathered& channel = owned.channels[i];
+      const std::int64_t c = channel.c;
+      const NormSums& sums = channel.sums;
+      const double product = sums.product * static_cast<double>(norm_deviation[c]);
+      finish(channel.column, c, sums.sum, product);
+      PlaneGradient(x.data + c * in_plane, sums.norm, norm_mean[c], norm_deviation[c], sums.sum, product, training,
+                    in_plane)
+          .write(channel.to, [&](std::int64_t k) { return load(channel.to + k); },
+                 [&](std::int64_t k) { return channel.to[k]; });
+    }
   });
 }
 
