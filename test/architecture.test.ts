@@ -10,7 +10,7 @@ const lines: readonly (readonly string[])[] = [
   ["index"],
   ["cli"],
   ["reproduce", "dashboard", "demo", "pytorch"],
-  ["east", "inference"],
+  ["east", "inference", "plot"],
   ["sparse", "compile"],
   ["train"],
   ["models", "optim", "data"],
