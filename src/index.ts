@@ -29,7 +29,7 @@ export {
   type SgdOptions,
 } from "./optim/index.js";
 export * as schedules from "./optim/schedule.js";
-export { svg } from "./plot/index.js";
+export * from "./plot/index.js";
 export { decodeSafetensors, encodeSafetensors, exportWeights, importWeights } from "./pytorch/index.js";
 export * from "./sparse/index.js";
 export * from "./tensor/index.js";

@@ -7,6 +7,7 @@ import { addDemo } from "./demo.js";
 import { addEvaluate } from "./evaluate.js";
 import { addImport } from "./import.js";
 import { addInspect } from "./inspect.js";
+import { addPlot } from "./plot.js";
 import { addRun } from "./run.js";
 import { addSummary } from "./summary.js";
 import { addTrain } from "./train.js";
@@ -40,6 +41,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 75 interrupted and saved, 130 stopp
     addTrain,
     addEvaluate,
     addSummary,
+    addPlot,
     addCompile,
     addDemo,
     addImport,

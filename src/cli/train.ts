@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { resolveConfig, type TrainConfig, type TrainConfigInput, train } from "../east/index.js";
-import { EastingError, nearest } from "../errors.js";
+import { EastingError } from "../errors.js";
 import { diagnostics } from "../sparse/index.js";
 import { type DeviceRequest, resolveDevice, threads } from "../tensor/index.js";
 import { type EndEvent, readEvents, type TrainEvent } from "../train/index.js";
@@ -11,7 +11,7 @@ import { INTERRUPTED, usageError, warn } from "./failure.js";
 import { count, duration, percent } from "./format.js";
 import { watchInterrupt } from "./interrupt.js";
 import { TrainProgress } from "./progress.js";
-import { addSettings, givenSettings, settingsFile, wholeNumber } from "./settings.js";
+import { addSettings, givenSettings, settingsFile, someOf, wholeNumber } from "./settings.js";
 import { absoluteSource, type DataSource, describeData, openSource, readReceipt } from "./source.js";
 
 type DiagnosticName = keyof typeof diagnostics;
@@ -82,7 +82,7 @@ export function addTrain(program: Command): void {
       run(
         "--diagnostics [names]",
         `look at ${names.join(", ")} while training, which changes nothing in it; all of them, or some with commas between`,
-      ).argParser(diagnosticNames),
+      ).argParser(someOf("--diagnostics", names)),
     )
     .addOption(
       run("--diagnostics-every <steps>", "steps between looks, at least; at epoch ends (default: 1000)").argParser(
@@ -110,19 +110,6 @@ Ctrl-C saves a checkpoint and ends with exit code 75; a second one stops at once
 }
 
 const names = Object.keys(diagnostics) as DiagnosticName[];
-
-function diagnosticNames(text: string): readonly DiagnosticName[] {
-  const asked = text.split(",").map((name) => name.trim());
-  for (const name of asked) {
-    if (names.includes(name as DiagnosticName)) continue;
-    const near = nearest(name, names);
-    throw usageError(
-      `--diagnostics: expected some of ${names.join(", ")}, got "${name}"`,
-      near && `did you mean ${near}?`,
-    );
-  }
-  return asked as DiagnosticName[];
-}
 
 async function plan(command: Command, flags: Flags): Promise<Plan> {
   const given = givenSettings(command);
