@@ -13,14 +13,18 @@ export interface LineRow extends Band {
 }
 
 /** Panels beside or below each other under one title. */
-export function figure(title: string, panels: readonly object[], columns = 2): object {
+export function figure(
+  title: string,
+  panels: readonly object[],
+  { columns = 2, subtitle = "" }: { readonly columns?: number; readonly subtitle?: string } = {},
+): object {
   return {
-    title: { text: title, anchor: "start", fontSize: 15, offset: 14 },
+    title: { text: title, anchor: "start", fontSize: 15, offset: 14, ...(subtitle && { subtitle }) },
     background: "white",
     padding: 16,
     spacing: 32,
     concat: panels,
-    columns,
+    columns: Math.min(columns, panels.length),
     config: {
       view: { stroke: null },
       axis: { gridColor: "#e6e6e6", domainColor: "#888", tickColor: "#888", labelFontSize: 11, titleFontSize: 12 },
@@ -39,18 +43,22 @@ export interface PanelOptions {
   readonly title: string;
   readonly x?: string;
   readonly y: string;
-  /** Where the y axis ends. */
-  readonly domain?: readonly [number, number];
+  /** What the quantity cannot exceed. */
+  readonly most?: number;
+  /** Whether the y axis begins at 0. */
+  readonly zero?: boolean;
+  /** Whether outliers may turn the y axis logarithmic (linear around 0). */
+  readonly wide?: boolean;
 }
 
-/** A line with its band for each series. */
-export function linePanel(rows: readonly LineRow[], { title, x = "epoch", y, domain }: PanelOptions): object {
-  const scale = domain ? { domain, clamp: true } : { zero: false };
+/** A line with its band for each series; nothing drawn here is below 0. */
+export function linePanel(rows: readonly LineRow[], { title, x = "epoch", y, ...range }: PanelOptions): object {
   const longest = Math.max(0, ...[...grouped(rows, (row) => row.series).values()].map(({ length }) => length));
   const common = {
     x: { field: "x", type: "quantitative", title: x, scale: { nice: false }, axis: { grid: false, tickMinStep: 1 } },
     color: colorOf(rows.map(({ series }) => series)),
   };
+  const vertical = { type: "quantitative", title: y, ...verticalAxis(rows, range) };
   return {
     title,
     width: 360,
@@ -59,24 +67,40 @@ export function linePanel(rows: readonly LineRow[], { title, x = "epoch", y, dom
     layer: [
       {
         mark: { type: "area", opacity: 0.2, clip: true },
-        encoding: { ...common, y: { field: "low", type: "quantitative", title: y, scale }, y2: { field: "high" } },
+        encoding: { ...common, y: { field: "low", ...vertical }, y2: { field: "high" } },
       },
       {
-        mark: { type: "line", strokeWidth: 1.8, point: longest <= 40 ? { size: 18 } : false, clip: false },
-        encoding: { ...common, y: { field: "y", type: "quantitative", title: y, scale } },
+        mark: { type: "line", strokeWidth: 1.8, point: longest <= 40 ? { size: 18 } : false },
+        encoding: { ...common, y: { field: "y", ...vertical } },
       },
     ],
   };
 }
 
-/** Colour by series; a legend where there are several. */
-export function colorOf(names: readonly string[], field = "series"): object {
-  const distinct = [...new Set(names)];
-  return { field, type: "nominal", sort: distinct, title: null, legend: distinct.length > 1 ? {} : null };
+type Range = Pick<PanelOptions, "most" | "zero" | "wide">;
+
+/** Scale and ticks that hold lines and bands: logarithmic where the largest value is 20 times the median. */
+function verticalAxis(rows: readonly LineRow[], { most = Infinity, zero = false, wide = false }: Range): object {
+  const sorted = rows.map((row) => row.y).sort((a, b) => a - b);
+  const high = Math.min(most, Math.max(...rows.map((row) => row.high)));
+  const low = zero ? 0 : Math.max(0, Math.min(...rows.map((row) => row.low)));
+  if (!wide || high <= 20 * sorted[sorted.length >> 1])
+    return { scale: { domain: [low, high], zero: false, nice: true } };
+  const least = sorted.find((value) => value > 0) ?? 1;
+  const [from, to] = [least, high].map((value) => Math.floor(Math.log10(value)));
+  const values = [0, ...Array.from({ length: to - from + 1 }, (_, i) => 10 ** (from + i))];
+  const scale = { type: "symlog", constant: 10 ** from, domain: [0, high], nice: false };
+  return { scale, axis: { values, format: ",~r" } };
 }
 
-/** How many runs a line stands for, as part of a title. */
+/** Colour by series, with a legend, the same in all panels. */
+export function colorOf(names: readonly string[]): object {
+  const scale = { domain: [...new Set(names)] };
+  return { field: "series", type: "nominal", scale, title: null, legend: { symbolOpacity: 1 } };
+}
+
+/** What the bands are, where some line stands for several runs. */
 export function seedsOf(series: readonly Series[]): string {
   const most = Math.max(...series.map(({ runs }) => runs.length));
-  return most > 1 ? ` (mean ± standard deviation, up to ${most} seeds)` : "";
+  return most > 1 ? `mean ± standard deviation of up to ${most} seeds` : "";
 }

@@ -1,14 +1,14 @@
 import type { EpochEvent } from "../train/index.js";
-import { figure, type LineRow, linePanel, lineRows, type Picture, seedsOf } from "./chart.js";
+import { figure, type LineRow, linePanel, lineRows, type PanelOptions, type Picture, seedsOf } from "./chart.js";
 import { only, type Run } from "./run.js";
 import { seriesOf } from "./series.js";
 
 const measures = [
-  { key: "validationAccuracy", title: "Validation accuracy", y: "accuracy (%)", factor: 100 },
-  { key: "trainAccuracy", title: "Training accuracy", y: "accuracy (%)", factor: 100 },
-  { key: "validationLoss", title: "Validation loss", y: "cross-entropy (nats)", factor: 1 },
-  { key: "trainLoss", title: "Training loss", y: "cross-entropy (nats)", factor: 1 },
-] as const satisfies readonly { key: keyof EpochEvent; title: string; y: string; factor: number }[];
+  { key: "validationAccuracy", title: "Validation accuracy", y: "accuracy (%)", factor: 100, most: 100 },
+  { key: "trainAccuracy", title: "Training accuracy", y: "accuracy (%)", factor: 100, most: 100 },
+  { key: "validationLoss", title: "Validation loss", y: "cross-entropy (nats)", factor: 1, wide: true },
+  { key: "trainLoss", title: "Training loss", y: "cross-entropy (nats)", factor: 1, wide: true },
+] as const satisfies readonly (PanelOptions & { key: keyof EpochEvent; factor: number })[];
 
 /** Accuracy or loss after each epoch, a line for each series. */
 export function curveRows(runs: readonly Run[], key: (typeof measures)[number]["key"], factor = 1): LineRow[] {
@@ -23,8 +23,10 @@ export function curveRows(runs: readonly Run[], key: (typeof measures)[number]["
 /** Accuracy and loss over the epochs, with a band over seeds. */
 export function curves(runs: readonly Run[]): Picture[] {
   const panels = measures
-    .map(({ key, title, y, factor }) => ({ title, y, rows: curveRows(runs, key, factor) }))
+    .map(({ key, factor, ...options }) => ({ ...options, rows: curveRows(runs, key, factor) }))
     .filter(({ rows }) => rows.length > 0)
     .map(({ rows, ...options }) => linePanel(rows, options));
-  return panels.length === 0 ? [] : [{ name: "curves", spec: figure(`Training${seedsOf(seriesOf(runs))}`, panels) }];
+  return panels.length === 0
+    ? []
+    : [{ name: "curves", spec: figure("Training", panels, { subtitle: seedsOf(seriesOf(runs)) }) }];
 }

@@ -22,11 +22,13 @@ export function gradientRows(runs: readonly Run[], part: string | null = null): 
 export function gradientFlowPicture(runs: readonly Run[]): Picture[] {
   const layers = runs.flatMap((run) => only(run, "gradient-flow")[0]?.layers ?? []) as { name: string }[];
   if (layers.length === 0) return [];
-  const y = "Σ L2 norm of gradients";
+  const y = { y: "Σ L2 norms of gradients", zero: true, wide: true };
   const parts = [...new Set(layers.map(({ name }) => partOf(name)))];
   const panels = [
-    linePanel(gradientRows(runs), { title: "Network", y }),
-    ...parts.map((part) => linePanel(gradientRows(runs, part), { title: part, y })),
+    linePanel(gradientRows(runs), { title: "Network", ...y }),
+    ...parts.map((part) => linePanel(gradientRows(runs, part), { title: part, ...y })),
   ];
-  return [{ name: "gradient-flow", spec: figure(`Gradient flow${seedsOf(seriesOf(runs))}`, panels, 3) }];
+  return [
+    { name: "gradient-flow", spec: figure("Gradient flow", panels, { columns: 3, subtitle: seedsOf(seriesOf(runs)) }) },
+  ];
 }

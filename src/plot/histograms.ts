@@ -50,7 +50,7 @@ export function histogramPictures(runs: readonly Run[]): Picture[] {
         y2: { datum: 0 },
       },
     }));
-    const spec = figure(`Existing weights: ${label}, seed ${run.settings.seed}`, panels, 5);
+    const spec = figure(`Existing weights: ${label}, seed ${run.settings.seed}`, panels, { columns: 5 });
     return { name: series.length > 1 ? `histograms-${slug(label)}` : "histograms", spec };
   });
 }

@@ -81,7 +81,7 @@ function heatMap(rows: readonly LayerRow[], { title, scale }: { title: string; s
   const layers = [...new Set(rows.map(({ layer }) => layer))];
   return {
     title,
-    width: 320,
+    width: 280,
     height: { step: 13 },
     data: { values: rows },
     mark: { type: "rect", stroke: null },
@@ -99,7 +99,7 @@ function heatMap(rows: readonly LayerRow[], { title, scale }: { title: string; s
         field: "value",
         type: "quantitative",
         title: "%",
-        scale: { type: scale, scheme: "viridis", ...(scale === "linear" && { domain: [0, 100] }) },
+        scale: { type: scale, scheme: "viridis", ...(scale === "linear" && { domainMin: 0 }) },
       },
     },
     resolve: { scale: { color: "independent" } },
@@ -116,7 +116,7 @@ export function layerPictures(runs: readonly Run[]): Picture[] {
     });
     if (panels.length === 0) return [];
     const spec = {
-      ...figure(`Layers: ${label}, seed ${run.settings.seed}`, panels, 3),
+      ...figure(`Layers: ${label}, seed ${run.settings.seed}`, panels, { columns: 3 }),
       resolve: { scale: { color: "independent", y: "independent" } },
     };
     return { name: series.length > 1 ? `layers-${slug(label)}` : "layers", spec };

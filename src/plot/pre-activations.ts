@@ -44,7 +44,7 @@ export function preActivationsPicture(runs: readonly Run[]): Picture[] {
       color: colorOf(rows.map(({ series }) => series)),
     },
   };
-  const overall = linePanel(positiveRows(runs), { title: "Mean over all activations", y });
-  const title = `Positive pre-activations${seedsOf(seriesOf(runs))}`;
-  return [{ name: "pre-activations", spec: figure(title, [layers, overall]) }];
+  const overall = linePanel(positiveRows(runs), { title: "Mean over all activations", y, zero: true, most: 100 });
+  const subtitle = seedsOf(seriesOf(runs));
+  return [{ name: "pre-activations", spec: figure("Positive pre-activations", [layers, overall], { subtitle }) }];
 }

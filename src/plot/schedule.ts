@@ -17,7 +17,7 @@ const panels = [
     lines: { actual: "density", target: "targetDensity" },
     value: (density: number) => 100 * (1 - density),
   },
-  { title: "Weight of DyReLU", y: "β", lines: { actual: "beta" }, value: (beta: number) => beta },
+  { title: "DyReLU phasing", y: "β", lines: { actual: "beta" }, value: (beta: number) => beta },
   { title: "Learning rate", y: "learning rate", lines: { actual: "learningRate" }, value: (rate: number) => rate },
 ] as const;
 
@@ -58,7 +58,13 @@ export function schedules(runs: readonly Run[]): Picture[] {
       data: { values: rows },
       mark: { type: "line", interpolate: "step-after", strokeWidth: 1.6 },
       encoding: {
-        x: { field: "x", type: "quantitative", title: "epoch", scale: { nice: false }, axis: { grid: false } },
+        x: {
+          field: "x",
+          type: "quantitative",
+          title: "epoch",
+          scale: { nice: false, zero: true },
+          axis: { grid: false },
+        },
         y: { field: "y", type: "quantitative", title: y, scale: { zero: false } },
         color: colorOf(rows.map(({ series }) => series)),
         ...(several && { strokeDash: { field: "line", type: "nominal", title: null, sort: ["actual", "target"] } }),

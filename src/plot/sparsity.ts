@@ -55,6 +55,6 @@ export function accuracyAgainstSparsity(runs: readonly Run[]): Picture[] {
       },
     ],
   };
-  const seeds = most > 1 ? ` (median, least and most of up to ${most} seeds)` : "";
-  return [{ name: "sparsity", spec: figure(`Test accuracy against sparsity${seeds}`, [panel]) }];
+  const subtitle = most > 1 ? `median, least and most of up to ${most} seeds` : "";
+  return [{ name: "sparsity", spec: figure("Test accuracy against sparsity", [panel], { subtitle }) }];
 }

@@ -47,7 +47,9 @@ export function topologyRows(runs: readonly Run[], what: keyof typeof topologyLi
 export function topologyPicture(runs: readonly Run[]): Picture[] {
   const panels = (Object.keys(titles) as (keyof typeof titles)[]).flatMap((what) => {
     const rows = topologyRows(runs, what);
-    return rows.length === 0 ? [] : linePanel(rows, titles[what]);
+    return rows.length === 0 ? [] : linePanel(rows, { ...titles[what], zero: true, most: 100 });
   });
-  return panels.length === 0 ? [] : [{ name: "topology", spec: figure(`Topology${seedsOf(seriesOf(runs))}`, panels) }];
+  return panels.length === 0
+    ? []
+    : [{ name: "topology", spec: figure("Topology", panels, { subtitle: seedsOf(seriesOf(runs)) }) }];
 }
