@@ -5,6 +5,7 @@ import { addCompile } from "./compile.js";
 import { addData } from "./data.js";
 import { addDemo } from "./demo.js";
 import { addEvaluate } from "./evaluate.js";
+import { addExport } from "./export.js";
 import { addImport } from "./import.js";
 import { addInspect } from "./inspect.js";
 import { addPlot } from "./plot.js";
@@ -42,6 +43,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 75 interrupted and saved, 130 stopp
     addEvaluate,
     addSummary,
     addPlot,
+    addExport,
     addCompile,
     addDemo,
     addImport,
