@@ -4,9 +4,7 @@ import { cpus, loadavg } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { synchronize, Tensor, threads, version } from "easting";
-import { parse, View } from "vega";
-import { compile } from "vega-lite";
+import { svg, synchronize, Tensor, threads, version } from "easting";
 import { Contestant } from "./peers/contestant.mjs";
 
 const USAGE = `Usage: npm run bench:cost -- [options]
@@ -54,13 +52,16 @@ async function bandwidth(count) {
 
 /**
  * @typedef {object} Point
- * @property {number} density @property {number} batch @property {number} threads
+ * @property {number} density @property {number} batch @property {number} threads @property {StorageType} storage
  * @property {number} ms median of a step @property {number} floorMs its passes at the bandwidth of a copy
  * @property {number} liveWeights @property {number} gigabytes peak memory @property {number} idle share of a step without kernel
  * @property {number} eventLoopP99Ms
  */
 
-/** @param {{ density: number, batch: number, threads: number }} at @param {number} gigabytesPerSecond @returns {Promise<Point>} */
+/** @typedef {"f32" | "bf16"} StorageType of activations and their gradients */
+const bytes = { f32: 4, bf16: 2 };
+
+/** @param {{ density: number, batch: number, threads: number, storage: StorageType }} at @param {number} gigabytesPerSecond @returns {Promise<Point>} */
 async function measure(at, gigabytesPerSecond) {
   const sparsity = Number((100 * (1 - at.density)).toFixed(6));
   const config = at.density === 1 ? "dense" : "rigl";
@@ -71,6 +72,7 @@ async function measure(at, gigabytesPerSecond) {
     config,
     batch: at.batch,
     threads: at.threads,
+    storage: at.storage,
     warmup,
     steps: warmup + steps,
   };
@@ -83,7 +85,7 @@ async function measure(at, gigabytesPerSecond) {
   return {
     ...at,
     ms: median(contestant.steps.map(({ ms }) => ms)),
-    floorMs: (passes * 4 * liveOutputs * at.batch) / gigabytesPerSecond / 1e6,
+    floorMs: (passes * bytes[at.storage] * liveOutputs * at.batch) / gigabytesPerSecond / 1e6,
     liveWeights,
     gigabytes: contestant.peakRssBytes / 1e9,
     idle: median(contestant.steps.map(({ ms, kernelMs = ms }) => 1 - kernelMs / ms)),
@@ -104,34 +106,31 @@ async function plot(name, title, points, by, lines, line) {
     { x: point[by], ms: point.floorMs, line: line(point), what: "floor" },
   ]);
   const axis = { field: "ms", type: "quantitative", scale: { type: "log" }, title: "ms per step" };
-  const { spec } = compile(
-    /** @type {import("vega-lite").TopLevelSpec} */ ({
-      title,
-      width: 480,
-      height: 300,
-      background: "white",
-      data: { values: rows.filter(({ ms }) => ms > 0) }, // no live output, no floor
-      mark: { type: "line", point: true },
-      encoding: {
-        x: { field: "x", type: "quantitative", scale: { type: "log" }, title: by },
-        y: axis,
-        color: { field: "line", type: "nominal", title: lines },
-        strokeDash: { field: "what", type: "nominal", title: null, sort: ["measured", "floor"] },
-      },
-    }),
-  );
-  const svg = await new View(parse(spec), { renderer: "none" }).toSVG();
-  writeFileSync(join(values.out, `${name}.svg`), `${svg}\n`);
+  const picture = await svg({
+    title,
+    width: 480,
+    height: 300,
+    background: "white",
+    data: { values: rows.filter(({ ms }) => ms > 0) }, // no live output, no floor
+    mark: { type: "line", point: true },
+    encoding: {
+      x: { field: "x", type: "quantitative", scale: { type: "log" }, title: by },
+      y: axis,
+      color: { field: "line", type: "nominal", title: lines },
+      strokeDash: { field: "what", type: "nominal", title: null, sort: ["measured", "floor"] },
+    },
+  });
+  writeFileSync(join(values.out, `${name}.svg`), picture);
 }
 
 mkdirSync(values.out, { recursive: true });
 const copies = new Map();
 for (const count of threadCounts) copies.set(count, await bandwidth(count));
-/** @param {number} density @param {number} batch @param {number} count */
-const point = async (density, batch, count) => {
-  const result = await measure({ density, batch, threads: count }, copies.get(count));
+/** @param {number} density @param {number} batch @param {number} count @param {StorageType} storage */
+const point = async (density, batch, count, storage = "f32") => {
+  const result = await measure({ density, batch, threads: count, storage }, copies.get(count));
   process.stderr.write(
-    `density ${density} batch ${batch} threads ${count}: ${result.ms.toFixed(1)} ms, floor ${result.floorMs.toFixed(1)} ms\n`,
+    `density ${density} batch ${batch} threads ${count} ${storage}: ${result.ms.toFixed(1)} ms, floor ${result.floorMs.toFixed(1)} ms\n`,
   );
   return result;
 };
@@ -140,8 +139,9 @@ for (const density of densities) byDensity.push(await point(density, 128, most))
 const byBatch = [];
 for (const density of [0.01, 0.001]) for (const batch of batches) byBatch.push(await point(density, batch, most));
 const byThreads = [];
-for (const density of [0.01, 0.001, 0.0005])
-  for (const count of threadCounts) byThreads.push(await point(density, 128, count));
+for (const storage of /** @type {const} */ (["f32", "bf16"]))
+  for (const density of [0.01, 0.001, 0.0005])
+    for (const count of threadCounts) byThreads.push(await point(density, 128, count, storage));
 
 await plot(
   "density",
@@ -154,8 +154,13 @@ await plot(
 await plot("batch", `ResNet-34 on 32 × 32 images, ${most} threads`, byBatch, "batch", "density", ({ density }) =>
   String(density),
 );
-await plot("threads", "ResNet-34 on 32 × 32 images, batch 128", byThreads, "threads", "density", ({ density }) =>
-  String(density),
+await plot(
+  "threads",
+  "ResNet-34 on 32 × 32 images, batch 128",
+  byThreads,
+  "threads",
+  "density and storage",
+  ({ density, storage }) => `${density} ${storage}`,
 );
 const machine = { cpu: cpus()[0].model, cores: most, load: loadavg(), easting: version };
 const record = { machine, copyGigabytesPerSecond: Object.fromEntries(copies), byDensity, byBatch, byThreads };

@@ -10,7 +10,7 @@ const lines: readonly (readonly string[])[] = [
   ["index"],
   ["cli"],
   ["reproduce", "dashboard", "demo", "pytorch"],
-  ["east", "inference"],
+  ["east", "inference", "plot"],
   ["sparse", "compile"],
   ["train"],
   ["models", "optim", "data"],
@@ -18,7 +18,7 @@ const lines: readonly (readonly string[])[] = [
   ["ops"],
   ["tensor"],
   ["native"],
-  ["errors"],
+  ["errors", "protobuf"],
 ];
 /** Facts about the package itself, for whoever prints or records them. */
 const anyone = new Set(["version"]);

@@ -19,6 +19,7 @@ const USAGE = `Usage: npm run bench:peers -- [options]
   --warmup K         steps of each contestant before the first round (default 2; easting at least 10)
   --threads T        threads of each contestant (default 2)
   --batch N          images per step (default 128)
+  --storage TYPE     of our activations and their gradients: f32 (default) or bf16
   --json             one JSON object on standard output instead of a table`;
 
 const promised = [
@@ -50,7 +51,7 @@ const root = join(here, "..", "..");
 const python = join(root, "build", "peers-venv", "bin", "python");
 
 /** @typedef {{ net: string, sparsity: number, config: string }} Row */
-/** @typedef {{ threads: number, batch: number, rounds: number, warmup: number, checkpoint: string | undefined }} Options */
+/** @typedef {{ threads: number, batch: number, rounds: number, warmup: number, checkpoint: string | undefined, storage: string }} Options */
 
 /** @param {string} sentence @returns {never} */
 function fail(sentence) {
@@ -70,6 +71,7 @@ function readOptions() {
         warmup: option("2"),
         threads: option("2"),
         batch: option("128"),
+        storage: option("f32"),
         json: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
@@ -139,13 +141,14 @@ function grouped(rows) {
 }
 
 /** @param {Row} row @param {Options} options */
-function easting({ net, sparsity, config }, { threads, batch, rounds, warmup, checkpoint }) {
+function easting({ net, sparsity, config }, { threads, batch, rounds, warmup, checkpoint, storage }) {
   const args = {
     net,
     sparsity,
     config,
     threads,
     batch,
+    storage,
     warmup: Math.max(warmup, settlingSteps),
     steps: Math.max(warmup, settlingSteps) + rounds,
     ...(checkpoint && { checkpoint }),
@@ -355,6 +358,7 @@ const options = {
   warmup: whole(given.warmup, "--warmup"),
   threads: whole(given.threads, "--threads"),
   batch: whole(given.batch, "--batch"),
+  storage: given.storage,
 };
 let rows = given.rows?.split(",").map(parseRow) ?? promised.map(parseRow);
 if (checkpoint) {

@@ -5,8 +5,10 @@ import { addCompile } from "./compile.js";
 import { addData } from "./data.js";
 import { addDemo } from "./demo.js";
 import { addEvaluate } from "./evaluate.js";
+import { addExport } from "./export.js";
 import { addImport } from "./import.js";
 import { addInspect } from "./inspect.js";
+import { addPlot } from "./plot.js";
 import { addRun } from "./run.js";
 import { addSummary } from "./summary.js";
 import { addTrain } from "./train.js";
@@ -40,6 +42,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 75 interrupted and saved, 130 stopp
     addTrain,
     addEvaluate,
     addSummary,
+    addPlot,
+    addExport,
     addCompile,
     addDemo,
     addImport,

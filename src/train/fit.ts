@@ -3,7 +3,7 @@ import { type Batch, Loader } from "../data/index.js";
 import { EastingError, expected } from "../errors.js";
 import type { Module, Parameter } from "../nn/index.js";
 import { countCorrect, crossEntropy } from "../ops/index.js";
-import { type ClipMode, clipFactor, type Optimizer, type Schedule } from "../optim/index.js";
+import { type Clip, clipFactor, type Optimizer, type Schedule } from "../optim/index.js";
 import { backward, resolveDevice, scope, synchronize } from "../tensor/index.js";
 import type { Callback, TrainContext } from "./callback.js";
 import type { CheckpointContent, Json, JsonObject } from "./checkpoint.js";
@@ -24,7 +24,7 @@ export interface FitOptions {
   readonly labelSmoothing?: number;
   /** How activations and their gradients are stored in training; f32 by default. Evaluation is always in f32. */
   readonly storage?: "f32" | "bf16";
-  readonly clip?: { readonly mode: ClipMode; readonly maximum: number };
+  readonly clip?: Clip;
   readonly callbacks?: readonly Callback[];
   /** Stop after this step, as if interrupted. */
   readonly stopAfter?: number;
@@ -91,6 +91,8 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
     imageShape: data.shape,
     loader,
     resuming: options.resume != null,
+    clip: options.clip,
+    labelSmoothing: options.labelSmoothing,
     get learningRate() {
       return options.learningRate(progress.step);
     },
@@ -130,7 +132,7 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
       const { learningRate } = context;
       if (options.clip?.mode === "dense")
         for (const { sparse, denseGradient } of context.parameters()) denseGradient.wanted = sparse !== null;
-      for (const callback of callbacks) callback.onStepStart?.(context, step);
+      for (const callback of callbacks) await callback.onStepStart?.(context, step);
       const batch = await (ahead ?? load(step));
       ahead = null;
       const queued = () => {
@@ -147,7 +149,7 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
       progress.correct += result.correct;
       progress.images += result.count;
       trained += result.count;
-      const reported = Object.assign({}, ...callbacks.map((callback) => callback.report?.(context)));
+      const reported = Object.assign({}, ...callbacks.map((callback) => callback.report?.(context, progress.step)));
       const accuracy = result.correct / result.count;
       yield { type: "step", step, epoch, loss: result.loss, accuracy, learningRate, ...reported };
       yield* drain();
@@ -194,7 +196,7 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
 
     const seconds = (performance.now() - started) / 1000;
     const test = await evaluate(model, loader, "test");
-    const reported = Object.assign({}, ...callbacks.map((callback) => callback.report?.(context)));
+    const reported = Object.assign({}, ...callbacks.map((callback) => callback.report?.(context, progress.step)));
     const imagesPerSecond = trained / seconds;
     const { bestTest: bestAccuracy } = progress;
     const { accuracy: testAccuracy, loss: testLoss } = test;
