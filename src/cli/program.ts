@@ -9,6 +9,7 @@ import { addImport } from "./import.js";
 import { addInspect } from "./inspect.js";
 import { addRun } from "./run.js";
 import { addSummary } from "./summary.js";
+import { addSweep } from "./sweep.js";
 import { addTrain } from "./train.js";
 
 /** The command line, ready to parse. */
@@ -40,6 +41,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 75 interrupted and saved, 130 stopp
     addTrain,
     addEvaluate,
     addSummary,
+    addSweep,
     addCompile,
     addDemo,
     addImport,

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
+import { absoluteSource, type DataSource } from "../data/index.js";
 import { resolveConfig, type TrainConfig, type TrainConfigInput, train } from "../east/index.js";
 import { EastingError } from "../errors.js";
 import { type DeviceRequest, resolveDevice, threads } from "../tensor/index.js";
@@ -11,7 +12,7 @@ import { count, duration, percent } from "./format.js";
 import { watchInterrupt } from "./interrupt.js";
 import { TrainProgress } from "./progress.js";
 import { addSettings, givenSettings, settingsFile, wholeNumber } from "./settings.js";
-import { absoluteSource, type DataSource, describeData, openSource, readReceipt } from "./source.js";
+import { describeData, openSource, readReceipt } from "./source.js";
 
 interface Flags {
   readonly data?: string;
