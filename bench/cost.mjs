@@ -4,9 +4,7 @@ import { cpus, loadavg } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { synchronize, Tensor, threads, version } from "easting";
-import { parse, View } from "vega";
-import { compile } from "vega-lite";
+import { svg, synchronize, Tensor, threads, version } from "easting";
 import { Contestant } from "./peers/contestant.mjs";
 
 const USAGE = `Usage: npm run bench:cost -- [options]
@@ -104,24 +102,21 @@ async function plot(name, title, points, by, lines, line) {
     { x: point[by], ms: point.floorMs, line: line(point), what: "floor" },
   ]);
   const axis = { field: "ms", type: "quantitative", scale: { type: "log" }, title: "ms per step" };
-  const { spec } = compile(
-    /** @type {import("vega-lite").TopLevelSpec} */ ({
-      title,
-      width: 480,
-      height: 300,
-      background: "white",
-      data: { values: rows.filter(({ ms }) => ms > 0) }, // no live output, no floor
-      mark: { type: "line", point: true },
-      encoding: {
-        x: { field: "x", type: "quantitative", scale: { type: "log" }, title: by },
-        y: axis,
-        color: { field: "line", type: "nominal", title: lines },
-        strokeDash: { field: "what", type: "nominal", title: null, sort: ["measured", "floor"] },
-      },
-    }),
-  );
-  const svg = await new View(parse(spec), { renderer: "none" }).toSVG();
-  writeFileSync(join(values.out, `${name}.svg`), `${svg}\n`);
+  const picture = await svg({
+    title,
+    width: 480,
+    height: 300,
+    background: "white",
+    data: { values: rows.filter(({ ms }) => ms > 0) }, // no live output, no floor
+    mark: { type: "line", point: true },
+    encoding: {
+      x: { field: "x", type: "quantitative", scale: { type: "log" }, title: by },
+      y: axis,
+      color: { field: "line", type: "nominal", title: lines },
+      strokeDash: { field: "what", type: "nominal", title: null, sort: ["measured", "floor"] },
+    },
+  });
+  writeFileSync(join(values.out, `${name}.svg`), picture);
 }
 
 mkdirSync(values.out, { recursive: true });

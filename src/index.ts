@@ -20,6 +20,7 @@ export * from "./nn/index.js";
 export * from "./ops/index.js";
 export { Adam, type AdamOptions, type ClipMode, clipFactor, Optimizer, SGD, type SgdOptions } from "./optim/index.js";
 export * as schedules from "./optim/schedule.js";
+export { svg } from "./plot/index.js";
 export { decodeSafetensors, encodeSafetensors, exportWeights, importWeights } from "./pytorch/index.js";
 export * from "./sparse/index.js";
 export * from "./tensor/index.js";

@@ -11,7 +11,7 @@ const lines: readonly (readonly string[])[] = [
   ["cli"],
   ["reproduce"],
   ["experiments", "dashboard", "demo", "pytorch"],
-  ["east", "inference"],
+  ["east", "inference", "plot"],
   ["sparse", "compile"],
   ["train"],
   ["models", "optim", "data"],
