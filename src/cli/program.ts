@@ -7,6 +7,7 @@ import { addDemo } from "./demo.js";
 import { addEvaluate } from "./evaluate.js";
 import { addImport } from "./import.js";
 import { addInspect } from "./inspect.js";
+import { addReproduce } from "./reproduce.js";
 import { addRun } from "./run.js";
 import { addSummary } from "./summary.js";
 import { addSweep } from "./sweep.js";
@@ -42,6 +43,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 75 interrupted and saved, 130 stopp
     addEvaluate,
     addSummary,
     addSweep,
+    addReproduce,
     addCompile,
     addDemo,
     addImport,

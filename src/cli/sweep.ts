@@ -2,7 +2,6 @@ import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import {
   type Cell,
-  type CellStatus,
   cellOf,
   expandGrid,
   extendManifest,
@@ -15,9 +14,9 @@ import {
   sweepStatus,
 } from "../experiments/index.js";
 import { threads as useThreads } from "../tensor/index.js";
+import { board } from "./board.js";
 import { runCells } from "./cells.js";
 import { INTERRUPTED, usageError } from "./failure.js";
-import { duration, percent, table } from "./format.js";
 import { watchInterrupt } from "./interrupt.js";
 import { wholeNumber } from "./settings.js";
 
@@ -135,25 +134,6 @@ async function status(folder: string, { json }: { readonly json?: boolean }): Pr
   const statuses = await sweepStatus(folder, await readManifest(folder));
   if (json) process.stdout.write(statuses.map((line) => `${JSON.stringify(line)}\n`).join(""));
   else process.stdout.write(board(statuses));
-}
-
-function board(statuses: readonly CellStatus[]): string {
-  const rows = statuses.map(({ id, cell, state, epoch, epochs, accuracy, seconds, message }, i) => [
-    String(i),
-    id,
-    cell,
-    state,
-    `${epoch}/${epochs}`,
-    accuracy === null ? "–" : percent(accuracy),
-    seconds === null ? "–" : duration(seconds),
-    message ?? "",
-  ]);
-  const states = statuses.map(({ state }) => state);
-  const counts = [...new Set(states)]
-    .map((one) => `${states.filter((state) => state === one).length} ${one}`)
-    .join(", ");
-  const heading = ["", "id", "cell", "state", "epoch", "accuracy", "age", ""];
-  return `${table(heading, rows, [1, 2, 3, 7])}\n${statuses.length} cells: ${counts}\n`;
 }
 
 async function submit(

@@ -1,5 +1,5 @@
 import type { TrainConfigInput } from "../east/index.js";
-import { paperTable1, paperTable3, paperTable4, type Published } from "./paper.js";
+import { type Published, paperTable1, paperTable3, paperTable4 } from "./paper.js";
 
 /** A row of a table, and how it is trained. */
 export interface Method {
@@ -40,7 +40,11 @@ const dctpsEast: Method = {
 };
 const dyrelu: Method = { name: "rigl+dyrelu", label: "RigL w/ DyReLU", settings: { method: "rigl", dyrelu: true } };
 const sharing: Method = { name: "rigl+ws", label: "RigL w/ WS", settings: { method: "rigl", shareRatio: 2 } };
-const cyclic: Method = { name: "rigl+cyclic", label: "RigL w/ cyclic sparsity", settings: { method: "rigl", cycles: 2 } };
+const cyclic: Method = {
+  name: "rigl+cyclic",
+  label: "RigL w/ cyclic sparsity",
+  settings: { method: "rigl", cycles: 2 },
+};
 
 const table1: Experiment = {
   name: "table1",
@@ -88,7 +92,12 @@ export const experiments = {
     paper: paperTable3,
   },
   table4,
-  figure2: { ...table1, name: "figure2", title: "Figure 2: test accuracy against sparsity", methods: table1.methods.slice(1) },
+  figure2: {
+    ...table1,
+    name: "figure2",
+    title: "Figure 2: test accuracy against sparsity",
+    methods: table1.methods.slice(1),
+  },
   figure3: {
     ...table4,
     name: "figure3",

@@ -95,7 +95,7 @@ function differences(runs: readonly FinishedRun[], epochs: number | null, publis
   const trained = all(({ config }) => config.epochs);
   const devices = all(({ machine }) => machine.device.replace(/, \d+ threads.*| \(no GPU.*/g, ""));
   return [
-    ...(published ? [] : ["not a cell of the paper"]),
+    ...(published ? [] : ["no such number in the paper"]),
     ...(epochs === null ? [`${trained.join(", ")} epochs, the paper does not say how many`] : []),
     ...(epochs !== null && trained.some((count) => count !== epochs)
       ? [`${trained.join(", ")} epochs instead of ${epochs}`]

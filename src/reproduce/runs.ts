@@ -19,7 +19,11 @@ export interface RunOptions {
 }
 
 /** The paper's settings of one entry. */
-export function settingsOf(experiment: Experiment, { model, sparsity, method }: Entry, epochs?: number): TrainConfigInput {
+export function settingsOf(
+  experiment: Experiment,
+  { model, sparsity, method }: Entry,
+  epochs?: number,
+): TrainConfigInput {
   const published = method.epochs ?? experiment.epochs;
   return {
     model,

@@ -48,7 +48,10 @@ function selectOne(experiment: Experiment, pattern: string): Entry[] {
 /** The values that one part of a pattern stands for; a plain one must be among `allowed`, if there is such a list. */
 function choose(part: string, ours: readonly string[], allowed?: readonly string[]): string[] {
   if (/[*?]/.test(part)) {
-    const text = part.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
+    const text = part
+      .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+      .replaceAll("*", ".*")
+      .replaceAll("?", ".");
     const found = ours.filter((value) => new RegExp(`^${text}$`).test(value));
     if (found.length === 0) throw wrong(`a pattern that fits some of ${ours.join(", ")}`, `"${part}"`);
     return found;
