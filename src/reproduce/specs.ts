@@ -12,7 +12,13 @@ export interface LayerPoint {
 
 const schema = "https://vega.github.io/schema/vega-lite/v6.json";
 const config = { view: { continuousWidth: 320, continuousHeight: 220 }, background: "white" };
-const methodColor = { field: "method", type: "nominal", title: null, sort: null };
+const methodColor = {
+  field: "method",
+  type: "nominal",
+  title: null,
+  sort: null,
+  legend: { symbolOpacity: 1 },
+};
 
 /** Figure 2: median over seeds against sparsity, with the range of the runs as a band; the paper's means dashed. */
 export function accuracyAgainstSparsity(title: string, rows: readonly Row[]): object {
@@ -35,6 +41,7 @@ export function accuracyAgainstSparsity(title: string, rows: readonly Row[]): ob
     facet: { field: "panel", type: "nominal", title: null, sort: null },
     columns: 2,
     spec: {
+      width: 280,
       layer: [
         {
           transform: ours,
@@ -47,7 +54,13 @@ export function accuracyAgainstSparsity(title: string, rows: readonly Row[]): ob
             x,
             y: { ...y, aggregate: "median" },
             color: methodColor,
-            strokeDash: { field: "source", type: "nominal", title: null, sort: ["ours", "paper"] },
+            strokeDash: {
+              field: "source",
+              type: "nominal",
+              title: null,
+              sort: ["ours", "paper"],
+              legend: { symbolType: "stroke", symbolStrokeColor: "black", symbolStrokeWidth: 2 },
+            },
           },
         },
       ],
