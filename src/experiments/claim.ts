@@ -84,9 +84,14 @@ async function highest(claims: string): Promise<number> {
 function runs(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
+  try {
+    // Killed, and its parent, gone too, will not collect it.
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return true; // no such files on this system
   }
 }
 

@@ -82,7 +82,7 @@ export function markdown({ title, command, heading, rows, notes }: Report): stri
 /** RFC 4180; empty where there is no number. */
 export function csv({ csv }: Report): string {
   const cell = (value: string | number | null) => {
-    const text = String(value ?? "");
+    const text = typeof value === "number" ? String(Number(value.toPrecision(12))) : (value ?? "");
     return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return csv.map((row) => `${row.map(cell).join(",")}\n`).join("");
