@@ -18,9 +18,18 @@ export * from "./inference/index.js";
 export * from "./models/index.js";
 export * from "./nn/index.js";
 export * from "./ops/index.js";
-export { Adam, type AdamOptions, type ClipMode, clipFactor, Optimizer, SGD, type SgdOptions } from "./optim/index.js";
+export {
+  Adam,
+  type AdamOptions,
+  type Clip,
+  type ClipMode,
+  clipFactor,
+  Optimizer,
+  SGD,
+  type SgdOptions,
+} from "./optim/index.js";
 export * as schedules from "./optim/schedule.js";
-export { svg } from "./plot/index.js";
+export * from "./plot/index.js";
 export { decodeSafetensors, encodeSafetensors, exportWeights, importWeights } from "./pytorch/index.js";
 export * from "./sparse/index.js";
 export * from "./tensor/index.js";

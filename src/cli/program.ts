@@ -7,6 +7,7 @@ import { addDemo } from "./demo.js";
 import { addEvaluate } from "./evaluate.js";
 import { addImport } from "./import.js";
 import { addInspect } from "./inspect.js";
+import { addPlot } from "./plot.js";
 import { addReproduce } from "./reproduce.js";
 import { addRun } from "./run.js";
 import { addSummary } from "./summary.js";
@@ -44,6 +45,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 75 interrupted and saved, 130 stopp
     addSummary,
     addSweep,
     addReproduce,
+    addPlot,
     addCompile,
     addDemo,
     addImport,

@@ -105,7 +105,7 @@ async function train(what: ExperimentName, command: string, flags: Flags): Promi
 
 async function report(experiment: Experiment, command: string, out: string, runs: readonly EntryRuns[]): Promise<void> {
   const rows = await collectRows(out, experiment, runs);
-  const figure = await figureOf({ sweep: out, experiment, runs, rows });
+  const figure = await figureOf(out, experiment, runs, rows);
   const picture = figure && (await svg(figure).catch((error) => warn(`no picture: ${error.message}`)));
   await write(out, experiment.name, accuracyReport(experiment.title, command, rows), picture ?? null);
 }
@@ -117,7 +117,7 @@ async function write(out: string, name: string, report: Report, picture: string 
   for (const [ending, text] of files) {
     const path = join(out, `${name}.${ending}`);
     await replaceFile(path, Buffer.from(text)).catch((error) => {
-      throw fileError("EASTING_SWEEP_WRITE", "write", path, error);
+      throw fileError("EASTING_OUTPUT_WRITE", "write", path, error);
     });
   }
   const endings = [...files.keys()].join(", .");

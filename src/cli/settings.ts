@@ -73,6 +73,17 @@ export const wholeNumber = (flag: string, least: number) => (text: string) => {
   throw expected(flag, `a whole number of at least ${least}`, text, undefined, "EASTING_USAGE");
 };
 
+/** Names with commas between, of those in `known`. */
+export const someOf =
+  <N extends string>(flag: string, known: readonly N[]) =>
+  (text: string): readonly N[] =>
+    text.split(",").map((word) => {
+      const name = word.trim() as N;
+      if (known.includes(name)) return name;
+      const near = nearest(name, known);
+      throw usageError(`${flag}: expected some of ${known.join(", ")}, got "${name}"`, near && `did you mean ${near}?`);
+    });
+
 /** The settings given on the command line, checked. */
 export function givenSettings(command: Command): TrainConfigInput {
   const values = command.opts<Values>();

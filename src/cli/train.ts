@@ -4,6 +4,7 @@ import { type Command, Option } from "commander";
 import { absoluteSource, type DataSource } from "../data/index.js";
 import { resolveConfig, type TrainConfig, type TrainConfigInput, train } from "../east/index.js";
 import { EastingError } from "../errors.js";
+import { diagnostics } from "../sparse/index.js";
 import { type DeviceRequest, resolveDevice, threads } from "../tensor/index.js";
 import { type EndEvent, readEvents, type TrainEvent } from "../train/index.js";
 import { version } from "../version.js";
@@ -11,8 +12,10 @@ import { INTERRUPTED, usageError, warn } from "./failure.js";
 import { count, duration, percent } from "./format.js";
 import { watchInterrupt } from "./interrupt.js";
 import { TrainProgress } from "./progress.js";
-import { addSettings, givenSettings, settingsFile, wholeNumber } from "./settings.js";
+import { addSettings, givenSettings, settingsFile, someOf, wholeNumber } from "./settings.js";
 import { describeData, openSource, readReceipt } from "./source.js";
+
+type DiagnosticName = keyof typeof diagnostics;
 
 interface Flags {
   readonly data?: string;
@@ -27,6 +30,8 @@ interface Flags {
   readonly stopAfter?: number;
   readonly threads?: number;
   readonly device: DeviceRequest;
+  readonly diagnostics?: true | readonly DiagnosticName[];
+  readonly diagnosticsEvery?: number;
   readonly json?: boolean;
 }
 
@@ -74,6 +79,17 @@ export function addTrain(program: Command): void {
         wholeNumber("--threads", 1),
       ),
     )
+    .addOption(
+      run(
+        "--diagnostics [names]",
+        `look at ${names.join(", ")} while training, which changes nothing in it; all of them, or some with commas between`,
+      ).argParser(someOf("--diagnostics", names)),
+    )
+    .addOption(
+      run("--diagnostics-every <steps>", "steps between looks, at least; at epoch ends (default: 1000)").argParser(
+        wholeNumber("--diagnostics-every", 1),
+      ),
+    )
     .addOption(run("--device <name>", "where to compute").choices(["auto", "cpu", "cuda"]).default("auto"))
     .addOption(run("--json", "write the run's events to stdout, one JSON object a line, and nothing else"))
     .addHelpText(
@@ -93,6 +109,8 @@ Ctrl-C saves a checkpoint and ends with exit code 75; a second one stops at once
       process.exitCode = await runTrain(await plan(command, flags), flags);
     });
 }
+
+const names = Object.keys(diagnostics) as DiagnosticName[];
 
 async function plan(command: Command, flags: Flags): Promise<Plan> {
   const given = givenSettings(command);
@@ -151,7 +169,8 @@ export function runName({ model, method, sparsity, seed }: TrainConfig, now: Dat
 }
 
 async function runTrain({ config, source, out, resume }: Plan, flags: Flags): Promise<number> {
-  const { json = false, keep, saveEvery, stopAfter } = flags;
+  const { json = false, keep, saveEvery, stopAfter, diagnosticsEvery: every } = flags;
+  const looked = flags.diagnostics === true ? names : (flags.diagnostics ?? (every ? names : []));
   if (flags.threads) threads(flags.threads);
   const { reason } = resolveDevice(flags.device);
   const finished = resume ? await finishedRun(out) : null;
@@ -174,7 +193,10 @@ async function runTrain({ config, source, out, resume }: Plan, flags: Flags): Pr
       tell(`data     ${describeData(data)}`);
       tell(`device   ${reason}`);
       tell(`run      ${out}${resume ? " (resumed)" : ""}`);
-      const events = train(config, data, { out, resume, keep, saveEvery, stopAfter, signal, dataSource: source });
+      const events = train(config, data, {
+        ...{ out, resume, keep, saveEvery, stopAfter, signal, dataSource: source },
+        callbacks: looked.map((name) => diagnostics[name](every ? { every } : {})),
+      });
       for await (const event of events) {
         if (json) process.stdout.write(`${JSON.stringify(event)}\n`);
         else progress.show(event);

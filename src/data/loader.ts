@@ -51,9 +51,10 @@ export class Loader {
     return this.#load("train", order, index, { seed: this.seed, purpose: "augment", step: epoch });
   }
 
-  /** Batch `index` of a split in its own order, without augmentation. */
-  plain(split: Split, index: number): Promise<Batch> {
-    const order = Int32Array.from({ length: this.dataset[split].count }, (_, i) => i);
+  /** Batch `index` of a split in its own order, or its first `atMost` images, without augmentation. */
+  plain(split: Split, index: number, atMost = this.batch): Promise<Batch> {
+    const end = Math.min(this.dataset[split].count, index * this.batch + (atMost < this.batch ? atMost : Infinity));
+    const order = Int32Array.from({ length: end }, (_, i) => i);
     return this.#load(split, order, index, null);
   }
 
@@ -64,7 +65,7 @@ export class Loader {
 
   async #load(split: Split, order: Int32Array, index: number, random: Key | null): Promise<Batch> {
     const set = this.dataset[split];
-    const slice = (i: number) => order.subarray(i * this.batch, Math.min((i + 1) * this.batch, set.count));
+    const slice = (i: number) => order.subarray(i * this.batch, (i + 1) * this.batch);
     const chosen = slice(index);
     let source = this.#bytes(split, set);
     let positions = chosen;

@@ -48,6 +48,7 @@ export function cyclicSparsity(inner: SparseMethod, options: CyclicSparsityOptio
     ...inner,
     name: `${inner.name}+cyclic`,
     initialize: randomTopology(inner.distribution),
+    density: (step) => (step > cycle.length && inner.density ? inner.density(step) : cycle.density(step)),
     finalAfter: Math.max(cycle.length, inner.finalAfter ?? 0),
     plan: (step) => {
       if (step > cycle.length) return inner.plan(step);

@@ -2,7 +2,7 @@ import type { ImageDataset } from "../data/index.js";
 import { EastingError } from "../errors.js";
 import { native } from "../native.js";
 import { resolveDevice } from "../tensor/index.js";
-import { fit, type JsonObject, recordRun, type TrainEvent } from "../train/index.js";
+import { type Callback, fit, type JsonObject, recordRun, type TrainEvent } from "../train/index.js";
 import { version } from "../version.js";
 import type { TrainConfigInput } from "./config.js";
 import { imageFormat, prepare } from "./recipe.js";
@@ -18,6 +18,8 @@ export interface TrainOptions {
   readonly saveEvery?: number;
   readonly stopAfter?: number;
   readonly signal?: AbortSignal;
+  /** Take part besides those of the method, such as diagnostics; called after them. */
+  readonly callbacks?: readonly Callback[];
   /** How to open the data again; recorded in the receipt. */
   readonly dataSource?: JsonObject;
 }
@@ -35,9 +37,9 @@ export async function* train(
   data: ImageDataset,
   options: TrainOptions = {},
 ): AsyncGenerator<TrainEvent> {
-  const { out, resume = false, keep, saveEvery, stopAfter, signal, dataSource } = options;
+  const { out, resume = false, keep, saveEvery, stopAfter, signal, callbacks = [], dataSource } = options;
   const recipe = prepare(input, imageFormat(data), data.train.count);
-  const common = { ...recipe.fit, saveEvery, stopAfter, signal };
+  const common = { ...recipe.fit, callbacks: [...recipe.callbacks, ...callbacks], saveEvery, stopAfter, signal };
   try {
     if (!out) {
       if (resume) throw new EastingError("EASTING_CONFIG", "resume: expected a run folder in out, got none");

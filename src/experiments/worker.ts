@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { openDataSource } from "../data/index.js";
 import { train } from "../east/index.js";
 import { EastingError } from "../errors.js";
+import { diagnostics } from "../sparse/index.js";
 import { fileError, replaceFile, type TrainEvent } from "../train/index.js";
 import { version } from "../version.js";
 import { type Cell, cellId, dataOf } from "./cell.js";
@@ -24,6 +25,9 @@ export interface WorkerOptions {
 export interface Failure {
   readonly message: string;
 }
+
+/** What the paper's figures show; it changes nothing in a run and costs little. */
+const observed = ["pre-activations", "gradient-flow"] as const;
 
 export const claimsFolder = (run: string) => join(run, "claims");
 export const failurePath = (run: string) => join(run, "failed.json");
@@ -70,7 +74,8 @@ async function trainCell(
       );
     const resume = existsSync(join(run, "receipt.json"));
     const dataSource = cell.data.source;
-    for await (const event of train(cell.config, data, { out: run, resume, signal: stop, dataSource })) {
+    const callbacks = observed.map((name) => diagnostics[name]());
+    for await (const event of train(cell.config, data, { out: run, resume, signal: stop, dataSource, callbacks })) {
       onEvent?.(event);
       if (event.type === "interrupted") return "interrupted";
     }

@@ -7,8 +7,17 @@ import { Module } from "./module.js";
 /** Makes the activation behind a layer of `channels`. */
 export type ActivationFactory = (channels: number) => Module;
 
-export class ReLU extends Module {
+/** A module behind whose back nothing is fused while someone looks at what it is given. */
+export interface Activation extends Module {
+  /** Called with the input of every forward pass, which is `[c, h, w, n]`. */
+  onInput: ((x: Tensor) => void) | null;
+}
+
+export class ReLU extends Module implements Activation {
+  onInput: Activation["onInput"] = null;
+
   forward(x: Tensor): Tensor {
+    this.onInput?.(x);
     return relu(x);
   }
 }
@@ -31,7 +40,8 @@ export interface DyReLUOptions {
  * DyReLU-B with a phase-out: coefficients per channel and image from the pooled input through two linear layers with
  * bias, which are trained, never pruned, and dropped when the phase has ended.
  */
-export class DyReLU extends Module {
+export class DyReLU extends Module implements Activation {
+  onInput: Activation["onInput"] = null;
   squeeze: Linear | null;
   excite: Linear | null;
   readonly #phase: DyReluPhase;
@@ -45,6 +55,7 @@ export class DyReLU extends Module {
     this.excite = new Linear(hidden, 4 * channels, { prunable: false, init });
   }
   forward(x: Tensor): Tensor {
+    this.onInput?.(x);
     const { beta, blend } = this.#phase;
     if (beta <= 0 || !this.squeeze || !this.excite) return relu(x);
     const u = this.excite.forward(relu(this.squeeze.forward(globalAveragePool(x))));

@@ -1,4 +1,11 @@
-export { type ActivationFactory, DyReLU, type DyReLUOptions, type DyReluPhase, ReLU } from "./activation.js";
+export {
+  type Activation,
+  type ActivationFactory,
+  DyReLU,
+  type DyReLUOptions,
+  type DyReluPhase,
+  ReLU,
+} from "./activation.js";
 export { BatchNorm2d } from "./batch-norm.js";
 export { Conv2d, type Conv2dOptions } from "./conv.js";
 export { DctConv2d, DctLinear } from "./dct-conv.js";

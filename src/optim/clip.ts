@@ -7,6 +7,12 @@ import { Tensor } from "../tensor/index.js";
  */
 export type ClipMode = "off" | "active" | "dense";
 
+export interface Clip {
+  readonly mode: ClipMode;
+  /** The largest norm. */
+  readonly maximum: number;
+}
+
 /** The factor `[1]` that brings the global L2 norm of all gradients down to `maximum`: min(1, maximum / (norm + 1e-6)). */
 export function clipFactor(parameters: readonly Parameter[], maximum: number, mode: "active" | "dense"): Tensor {
   const gradients = parameters.flatMap((parameter) => {

@@ -1,79 +1,121 @@
-import {
-  accuracy,
-  actualSparsity,
-  curves,
-  finishedEvents,
-  gradientNorm,
-  positivePreActivations,
-  targetSparsity,
-} from "./curves.js";
+import { isDone, runFolder } from "../experiments/index.js";
+import { colorOf, figure, type LineRow, linePanel } from "../plot/chart.js";
+import { curveRows } from "../plot/curves.js";
+import { gradientRows } from "../plot/gradient-flow.js";
+import { preActivationsPicture } from "../plot/pre-activations.js";
+import { type Run, readRun } from "../plot/run.js";
+import { scheduleRows } from "../plot/schedule.js";
+import { grouped } from "../plot/series.js";
 import type { Experiment, ExperimentName } from "./experiment.js";
 import type { Row } from "./rows.js";
 import type { EntryRuns } from "./runs.js";
-import { accuracyAgainstSparsity, type LayerPoint, overEpochs, perLayer, stacked } from "./specs.js";
 
-interface Drawn {
-  readonly sweep: string;
-  readonly experiment: Experiment;
-  readonly runs: readonly EntryRuns[];
-  readonly rows: readonly Row[];
-}
-
-/** The picture of an experiment; null where there is nothing to draw yet. */
-export async function figureOf(drawn: Drawn): Promise<object | null> {
-  const { experiment, rows } = drawn;
+/** The picture of an experiment, as a vega-lite specification; null where no run is done yet. */
+export async function figureOf(
+  sweep: string,
+  { name, title }: Experiment,
+  entries: readonly EntryRuns[],
+  rows: readonly Row[],
+): Promise<object | null> {
   if (rows.every(({ ours }) => ours === null)) return null;
-  switch (experiment.name as ExperimentName) {
+  switch (name as ExperimentName) {
     case "figure3":
-      return figure3(drawn);
+      return preActivationsPicture(await finishedRuns(sweep, entries))[0]?.spec ?? null;
     case "figure5":
-      return figure5(drawn);
+      return gradientFlow(title, await finishedRuns(sweep, entries));
     case "figure6":
-      return figure6(drawn);
+      return cyclicSparsity(title, await finishedRuns(sweep, entries));
     default:
-      return accuracyAgainstSparsity(experiment.title, rows);
+      return accuracyAgainstSparsity(title, rows);
   }
 }
 
-async function figure3({ sweep, experiment, runs }: Drawn): Promise<object> {
-  const { positive } = await curves(sweep, runs, { positive: positivePreActivations });
-  const layers: LayerPoint[] = [];
-  for (const { entry, cells } of runs)
+/** Runs with no other settings than their place in the table, so that lines bear the paper's names. */
+async function finishedRuns(sweep: string, entries: readonly EntryRuns[]): Promise<Run[]> {
+  const runs: Run[] = [];
+  for (const { entry, cells } of entries)
     for (const cell of cells) {
-      const last = (await finishedEvents(sweep, cell)).findLast(({ type }) => type === "pre-activations");
-      const sites = (last?.layers ?? []) as readonly { readonly positive: number }[];
-      layers.push(
-        ...sites.map(({ positive }, i) => ({ method: entry.method.label, layer: i + 1, value: 100 * positive })),
-      );
+      const folder = runFolder(sweep, cell.id);
+      if (!(await isDone(folder, cell))) continue;
+      const { model, data, sparsity, method } = entry;
+      const settings = { model, data, sparsity, method: method.label, seed: cell.config.seed };
+      runs.push({ ...(await readRun(folder)), settings });
     }
-  return stacked(experiment.title, [
-    perLayer(layers, "after the last epoch"),
-    overEpochs(positive, {
-      title: "mean over activations",
-      y: "positive pre-activations, %",
-      panel: ({ model, data, sparsity }) => `${model}, ${data}, ${sparsity} %`,
-    }),
-  ]);
+  return runs;
 }
 
-async function figure5({ sweep, experiment, runs }: Drawn): Promise<object> {
-  const { norm } = await curves(sweep, runs, { norm: gradientNorm });
-  return overEpochs(norm, {
-    title: experiment.title,
-    y: "sum of gradient norms",
-    panel: ({ model, sparsity }) => `${model}, ${sparsity} %`,
+/** A panel for each network, data set and sparsity, its lines named by method. */
+function panels(runs: readonly Run[], panel: (title: string, runs: readonly Run[]) => object): object[] {
+  const place = ({ settings: { model, data, sparsity } }: Run) => `${model}, ${data}, ${sparsity} %`;
+  return [...grouped(runs, place)].map(([title, runs]) => panel(title, runs));
+}
+
+/** Figure 5: the sum over weight tensors of the norm of the dense gradient. */
+export function gradientFlow(title: string, runs: readonly Run[]): object | null {
+  const drawn = runs.filter(({ events }) => events.some(({ type }) => type === "gradient-flow"));
+  const y = { y: "Σ L2 norms of gradients", zero: true, wide: true };
+  const all = panels(drawn, (title, runs) => linePanel(gradientRows(runs), { title, ...y }));
+  return all.length > 0 ? figure(title, all) : null;
+}
+
+/** Figure 6: sparsity aimed at and had, and validation accuracy, over the epochs. */
+export function cyclicSparsity(title: string, runs: readonly Run[]): object {
+  const schedule = (title: string, runs: readonly Run[]) => {
+    const missing = (density: number) => 100 * (1 - density);
+    const rows = scheduleRows(runs, { actual: "density", target: "targetDensity" }, missing);
+    const lines = rows.map(
+      ({ series, line, x, y }): LineRow => ({ series: `${series}, ${line}`, x, y, low: y, high: y, runs: 1 }),
+    );
+    return linePanel(lines, { title, y: "sparsity (%)" });
+  };
+  const accuracy = (title: string, runs: readonly Run[]) =>
+    linePanel(curveRows(runs, "validationAccuracy", 100), { title, y: "validation accuracy (%)" });
+  return figure(title, [...panels(runs, schedule), ...panels(runs, accuracy)]);
+}
+
+/** Figure 2: test accuracy, the median over seeds with a band from least to most; the paper's means dashed. */
+export function accuracyAgainstSparsity(title: string, rows: readonly Row[]): object {
+  const sparse = rows.filter(({ sparsity }) => sparsity > 0);
+  const levels = [...new Set(sparse.map(({ sparsity }) => sparsity))].sort((a, b) => a - b);
+  const x = { field: "sparsity", type: "ordinal", sort: levels, title: "sparsity (%)", axis: { labelAngle: 0 } };
+  const y = { field: "accuracy", type: "quantitative", title: "test accuracy (%)" };
+  const color = colorOf(sparse.map(({ label }) => label));
+  const panel = (title: string, rows: readonly Row[]) => ({
+    title,
+    width: 360,
+    height: 260,
+    data: { values: rows.flatMap(points) },
+    layer: [
+      {
+        transform: [{ filter: "datum.source === 'ours'" }],
+        mark: { type: "area", opacity: 0.2 },
+        encoding: { x, y: { ...y, aggregate: "min" }, y2: { ...y, aggregate: "max" }, color },
+      },
+      {
+        mark: { type: "line", point: { size: 30 }, strokeWidth: 1.8 },
+        encoding: {
+          x,
+          y: { ...y, aggregate: "median" },
+          color,
+          strokeDash: {
+            field: "source",
+            type: "nominal",
+            title: null,
+            scale: { domain: ["ours", "paper"] },
+            legend: { symbolType: "stroke", symbolStrokeColor: "black", symbolStrokeWidth: 2 },
+          },
+        },
+      },
+    ],
   });
+  const places = grouped(sparse, ({ model, data }) => `${model}, ${data}`);
+  return figure(
+    title,
+    [...places].map(([title, rows]) => panel(title, rows)),
+  );
 }
 
-async function figure6({ sweep, experiment, runs }: Drawn): Promise<object> {
-  const found = await curves(sweep, runs, { target: targetSparsity, actual: actualSparsity, accuracy });
-  const schedule = [
-    ...found.target.map((point) => ({ ...point, method: `${point.method}, target` })),
-    ...found.actual.map((point) => ({ ...point, method: `${point.method}, actual` })),
-  ];
-  const panel = ({ model, data }: { readonly model: string; readonly data: string }) => `${model}, ${data}`;
-  return stacked(experiment.title, [
-    overEpochs(schedule, { title: "schedule", y: "sparsity, %", panel }),
-    overEpochs(found.accuracy, { title: "accuracy", y: "validation accuracy, %", panel }),
-  ]);
-}
+const points = ({ label, sparsity, values, paper }: Row) => [
+  ...values.map((accuracy) => ({ series: label, sparsity, accuracy, source: "ours" })),
+  ...(paper ? [{ series: label, sparsity, accuracy: paper.mean, source: "paper" }] : []),
+];

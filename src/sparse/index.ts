@@ -1,4 +1,5 @@
 export type { DropScore, GrowScore, TopologyChange } from "./change.js";
+export * from "./diagnostics/index.js";
 export {
   type Distribution,
   distributions,

@@ -1,4 +1,5 @@
 import type { Parameter } from "../nn/index.js";
+import type { Schedule } from "../optim/index.js";
 import { sample, Topology } from "../tensor/index.js";
 import type { SectionData, TrainContext } from "../train/index.js";
 import type { TopologyChange } from "./change.js";
@@ -46,6 +47,8 @@ export interface SparseMethod {
   readonly exchanges?: boolean;
   /** For what a plan cannot say; made anew for every run. */
   readonly rule?: () => UpdateRule;
+  /** Density aimed at after a step where that changes over the run; the final one throughout when left out. */
+  readonly density?: Schedule;
   /** Step from which on the density is the final one; 0 when left out. */
   readonly finalAfter?: number;
   /** Whether the optimizer leaves out the steps that change the topology. */

@@ -91,9 +91,9 @@ export class SparseTraining implements Callback {
 
   /** What is live in each layer, and a warning for what has died since the last time. */
   #tell({ liveWeights, liveLogits, layers }: Liveness, { model, emit }: TrainContext, step: number): void {
-    const perLayer = model.parameters().flatMap(({ name, sparse }) => {
+    const perLayer = model.parameters().flatMap(({ name, size, sparse }) => {
       const layer = sparse && layers.get(sparse.topology);
-      return layer ? [{ name, ...layer }] : [];
+      return layer ? [{ name, size, ...layer }] : [];
     });
     emit({ type: "liveness", step, liveWeights, liveLogits, layers: perLayer });
     const dead = perLayer.flatMap(({ name, live }) => (live === 0 ? [name] : []));
@@ -149,7 +149,11 @@ export class SparseTraining implements Callback {
     const grown = changed.reduce((total, layer) => total + layer.grown, 0);
     const nnz = nnzOf(parameters);
     const explored = this.#explored.rate(parameters);
-    emit({ type: "topology", step, density: nnz / this.options.fullSize, nnz, dropped, grown, explored });
+    const layers = changed.map(({ parameter, dropped, grown }) => {
+      const { name, nnz } = parameter;
+      return { name, nnz, dropped, grown, explored: this.#explored.rate([parameter]) };
+    });
+    emit({ type: "topology", step, density: nnz / this.options.fullSize, nnz, dropped, grown, explored, layers });
   }
 
   #ruleContext(context: TrainContext): RuleContext {
@@ -167,9 +171,13 @@ export class SparseTraining implements Callback {
     this.#rule?.dispose?.();
   }
 
-  report(context: TrainContext): Record<string, number> {
-    const nnz = nnzOf(prunable(context.parameters()));
-    return { nnz, density: nnz / this.options.fullSize };
+  report(context: TrainContext, step: number): Record<string, number> {
+    const { density, fullSize } = this.options;
+    const parameters = prunable(context.parameters());
+    const nnz = nnzOf(parameters);
+    const stored = parameters.reduce((total, { size }) => total + size, 0);
+    const target = Math.min(1, this.method.density?.(step) ?? density);
+    return { nnz, density: nnz / fullSize, targetDensity: (target * stored) / fullSize };
   }
 
   reportEpoch(context: TrainContext): Record<string, number> {

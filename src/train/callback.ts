@@ -1,6 +1,6 @@
 import type { Loader } from "../data/index.js";
 import type { Module, Parameter } from "../nn/index.js";
-import type { Optimizer } from "../optim/index.js";
+import type { Clip, Optimizer } from "../optim/index.js";
 import type { JsonObject, SectionData } from "./checkpoint.js";
 import type { TrainEvent } from "./events.js";
 
@@ -18,6 +18,10 @@ export interface TrainContext {
   readonly loader: Loader | null;
   /** Whether a checkpoint is loaded after `onStart`. */
   readonly resuming: boolean;
+  /** How gradients are clipped; left out where they are not. */
+  readonly clip?: Clip;
+  /** Of the loss; 0 when left out. */
+  readonly labelSmoothing?: number;
   /** Learning rate of the present step. */
   readonly learningRate: number;
   /** Adds an event to the run. */
@@ -33,7 +37,7 @@ export interface Callback {
   /** Before anything is trained or restored. */
   onStart?(context: TrainContext): void | Promise<void>;
   /** Before the forward pass of `step`. */
-  onStepStart?(context: TrainContext, step: number): void;
+  onStepStart?(context: TrainContext, step: number): void | Promise<void>;
   /** After the backward pass of `step`, before the optimizer looks at the gradients. */
   onBackward?(context: TrainContext, step: number): void;
   /** True where a change of topology takes the place of the optimizer's step. */
@@ -43,7 +47,7 @@ export interface Callback {
   /** When training ends, also by an error or because nobody asks for more: give back what is held. */
   onEnd?(): void;
   /** Numbers for the step and epoch events, such as density or beta. */
-  report?(context: TrainContext): Record<string, number>;
+  report?(context: TrainContext, step: number): Record<string, number>;
   /** Costlier numbers, for epoch events only. */
   reportEpoch?(context: TrainContext): Record<string, number>;
   /** False while the network is not yet what it will be (denser, dynamic): its accuracy does not count as best. */

@@ -4,6 +4,9 @@ export type TrainEvent =
   | ({ type: "step"; step: number; epoch: number; loss: number; accuracy: number; learningRate: number } & Extra)
   | ({ type: "topology"; step: number; density: number; nnz: number; dropped: number; grown: number } & Extra)
   | ({ type: "liveness"; step: number; liveWeights: number; liveLogits: number; layers: readonly unknown[] } & Extra)
+  | ({ type: "pre-activations"; step: number; positive: number; layers: readonly unknown[] } & Extra)
+  | ({ type: "gradient-flow"; step: number; norm: number; layers: readonly unknown[] } & Extra)
+  | { type: "histograms"; step: number; layers: readonly unknown[] }
   | EpochEvent
   | { type: "checkpoint"; step: number; path: string; best: boolean }
   | { type: "warning"; step: number; message: string }

@@ -3,7 +3,7 @@ import { Loader } from "../data/index.js";
 import { EastingError, expected } from "../errors.js";
 import type { Module } from "../nn/index.js";
 import { countCorrect, crossEntropy } from "../ops/index.js";
-import { type ClipMode, clipFactor, type Optimizer, type Schedule } from "../optim/index.js";
+import { type Clip, clipFactor, type Optimizer, type Schedule } from "../optim/index.js";
 import { backward, resolveDevice, scope, synchronize } from "../tensor/index.js";
 import type { Callback, TrainContext } from "./callback.js";
 import type { CheckpointContent, Json, JsonObject } from "./checkpoint.js";
@@ -22,7 +22,7 @@ export interface FitOptions {
   /** Learning rate before step s + 1, as a function of the s steps taken. */
   readonly learningRate: Schedule;
   readonly labelSmoothing?: number;
-  readonly clip?: { readonly mode: ClipMode; readonly maximum: number };
+  readonly clip?: Clip;
   readonly callbacks?: readonly Callback[];
   /** Stop after this step, as if interrupted. */
   readonly stopAfter?: number;
@@ -89,6 +89,8 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
     imageShape: data.shape,
     loader,
     resuming: options.resume != null,
+    clip: options.clip,
+    labelSmoothing: options.labelSmoothing,
     get learningRate() {
       return options.learningRate(progress.step);
     },
@@ -124,7 +126,7 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
       const { learningRate } = context;
       if (options.clip?.mode === "dense")
         for (const { sparse, denseGradient } of context.parameters()) denseGradient.wanted = sparse !== null;
-      for (const callback of callbacks) callback.onStepStart?.(context, step);
+      for (const callback of callbacks) await callback.onStepStart?.(context, step);
       const result = await trainStep(model, loader, context, options, { step, epoch, learningRate });
       for (const callback of callbacks) await callback.onStepEnd?.(context, step);
       for (const parameter of context.parameters()) parameter.denseGradient.clear();
@@ -133,7 +135,7 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
       progress.correct += result.correct;
       progress.images += result.count;
       trained += result.count;
-      const reported = Object.assign({}, ...callbacks.map((callback) => callback.report?.(context)));
+      const reported = Object.assign({}, ...callbacks.map((callback) => callback.report?.(context, progress.step)));
       const accuracy = result.correct / result.count;
       yield { type: "step", step, epoch, loss: result.loss, accuracy, learningRate, ...reported };
       yield* drain();
@@ -180,7 +182,7 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
 
     const seconds = (performance.now() - started) / 1000;
     const test = await evaluate(model, loader, "test");
-    const reported = Object.assign({}, ...callbacks.map((callback) => callback.report?.(context)));
+    const reported = Object.assign({}, ...callbacks.map((callback) => callback.report?.(context, progress.step)));
     const imagesPerSecond = trained / seconds;
     const { bestTest: bestAccuracy } = progress;
     const { accuracy: testAccuracy, loss: testLoss } = test;

@@ -21,5 +21,5 @@ export {
   writeReceipt,
   writeResult,
 } from "./run-folder.js";
-export { EventLog, readEvents } from "./run-log.js";
+export { EventLog, type RunEvent, readEvents } from "./run-log.js";
 export { collectState, restoreState } from "./state.js";

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { accuracyReport, experiments, printed, type Row } from "../../src/reproduce/index.js";
 import { paperTable1 } from "../../src/reproduce/paper.js";
 import { statistics } from "../../src/reproduce/rows.js";
-import { accuracyAgainstSparsity } from "../../src/reproduce/specs.js";
 
 const values = [86.5, 87.5];
 const published: Row = {
@@ -96,16 +95,5 @@ resnet20 & cifar10 & 99.9 \% & SET & -- & 50.00 $\pm$ -- & 1 of 2 & -- \\ % cc; 
 \bottomrule
 \end{tabular}
 `);
-  });
-
-  it("as a picture holds every run and the paper's mean", () => {
-    const { data } = accuracyAgainstSparsity("Figure 2", [published, own]) as { data: { values: unknown[] } };
-    const resnet34 = { panel: "resnet34, cifar10", sparsity: "99.9", method: "EAST" };
-    expect(data.values).toEqual([
-      { ...resnet34, value: 86.5, source: "ours" },
-      { ...resnet34, value: 87.5, source: "ours" },
-      { ...resnet34, value: 86.99, source: "paper" },
-      { panel: "resnet20, cifar10", sparsity: "99.9", method: "SET", value: 50, source: "ours" },
-    ]);
   });
 });

@@ -51,7 +51,7 @@ async function step(change: TopologyChange | null, gradient: readonly number[], 
     if (parameter.denseGradient.wanted) setDenseGradient(parameter, gradient);
     await callback.onStepEnd(context, at);
   }
-  const result = { wanted, state: stateOf({ parameter, optimizer }), events, report: callback.report(context) };
+  const result = { wanted, state: stateOf({ parameter, optimizer }), events, report: callback.report(context, 3) };
   parameter.denseGradient.clear();
   model.dispose();
   optimizer.dispose();
@@ -74,8 +74,9 @@ describe("sparse training", () => {
       dropped: 2,
       grown: 2,
       explored: 5 / 8,
+      layers: [{ name: "w", nnz: 4, dropped: 2, grown: 2, explored: 5 / 8 }],
     });
-    expect(report).toEqual({ nnz: 4, density: 0.25 });
+    expect(report).toEqual({ nnz: 4, density: 0.25, targetDensity: 0.25 });
   });
 
   it("asks for the dense gradient before the steps that grow by it, and only then", async () => {
@@ -92,7 +93,7 @@ describe("sparse training", () => {
   });
 
   it("tells before the first step on a topology what of each layer is live", async () => {
-    const layers = [{ name: "w", nnz: 4, live: 4, channels: 2, liveChannels: 2 }];
+    const layers = [{ name: "w", size: 8, nnz: 4, live: 4, channels: 2, liveChannels: 2 }];
     const { events } = await step(null, gradient);
     expect(events).toEqual([{ type: "liveness", step: 2, liveWeights: 4, liveLogits: 2, layers }]);
     const upper = await step(null, gradient, { at: [1], values: [1], velocity: [0] });

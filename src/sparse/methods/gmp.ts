@@ -19,6 +19,7 @@ export function gmp(options: MethodOptions): SparseMethod {
       due(step) || step === end
         ? { density: schedule(step), dropFraction: 0, drop: "magnitude", grow: "random", across: "network" }
         : null,
+    density: schedule,
     finalAfter: end,
   };
 }

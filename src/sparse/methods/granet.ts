@@ -31,6 +31,7 @@ export function granet(options: MethodOptions): SparseMethod {
           }
         : null,
     exchanges: true,
+    density: schedule,
     finalAfter: end,
   };
 }

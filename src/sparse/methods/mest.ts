@@ -48,6 +48,7 @@ export function mestSoft(options: MethodOptions): SparseMethod {
       if (!due(step) || step > last) return null;
       return { density: wide, dropFraction: 1 - density / wide, drop: "magnitude", grow: "random", rounding: "down" };
     },
+    density: soft,
     finalAfter: last,
   };
 }
