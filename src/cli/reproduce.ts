@@ -105,9 +105,9 @@ async function train(what: ExperimentName, command: string, flags: Flags): Promi
 
 async function report(experiment: Experiment, command: string, out: string, runs: readonly EntryRuns[]): Promise<void> {
   const rows = await collectRows(out, experiment, runs);
-  const figure = await figureOf(out, experiment, runs, rows);
-  const picture = figure && (await svg(figure).catch((error) => warn(`no picture: ${error.message}`)));
-  await write(out, experiment.name, accuracyReport(experiment.title, command, rows), picture ?? null);
+  const { spec, remarks } = await figureOf(out, experiment, runs, rows);
+  const picture = spec && (await svg(spec).catch((error) => warn(`no picture: ${error.message}`)));
+  await write(out, experiment.name, accuracyReport(experiment.title, command, rows, remarks), picture ?? null);
 }
 
 /** Writes the report in every format and prints it. */

@@ -66,10 +66,12 @@ export const dataOf = (source: DataSource, { hash, train }: ImageDataset): CellD
   train: train.count,
 });
 
-/** resnet34 east 99.9 %, cifar10, 250 epochs, seed 1. */
+/** resnet34 rigl 99.9 % dyrelu true, cifar10, 250 epochs, seed 1: with the settings that are not the method's own. */
 export function describeCell({ config, data }: Cell): string {
   const { model, method, sparsity, epochs, seed } = config;
-  const by = method === "dense" ? "dense" : `${method} ${sparsity} %`;
+  const usual: Readonly<Record<string, unknown>> = resolveConfig({ model, method, sparsity, epochs, seed });
+  const own = Object.entries(config).filter(([key, value]) => value !== usual[key]);
+  const by = [method === "dense" ? "dense" : `${method} ${sparsity} %`, ...own.map((setting) => setting.join(" "))];
   const from = data.source.from.split(/[\\/]/).at(-1);
-  return `${model} ${by}, ${from}, ${epochs} epoch${epochs === 1 ? "" : "s"}, seed ${seed}`;
+  return `${model} ${by.join(" ")}, ${from}, ${epochs} epoch${epochs === 1 ? "" : "s"}, seed ${seed}`;
 }

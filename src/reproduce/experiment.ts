@@ -101,7 +101,7 @@ export const experiments = {
   figure3: {
     ...table4,
     name: "figure3",
-    title: "Figure 3: positive pre-activations at 99.99 % sparsity",
+    title: "Figure 3: positive pre-activations with and without DyReLU",
     models: ["resnet34"],
     sparsities: [99.99],
     methods: table4.methods.slice(0, 2),

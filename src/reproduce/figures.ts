@@ -3,31 +3,59 @@ import { colorOf, figure, type LineRow, linePanel } from "../plot/chart.js";
 import { curveRows } from "../plot/curves.js";
 import { gradientRows } from "../plot/gradient-flow.js";
 import { preActivationsPicture } from "../plot/pre-activations.js";
-import { type Run, readRun } from "../plot/run.js";
+import { only, type Run, readRun } from "../plot/run.js";
 import { scheduleRows } from "../plot/schedule.js";
 import { grouped } from "../plot/series.js";
 import type { Experiment, ExperimentName } from "./experiment.js";
+import { paperFigure3 } from "./paper.js";
 import type { Row } from "./rows.js";
 import type { EntryRuns } from "./runs.js";
 
-/** The picture of an experiment, as a vega-lite specification; null where no run is done yet. */
+/** A picture as a vega-lite specification, and what it shows of the numbers that the paper gives for it in its text. */
+export interface Figure {
+  readonly spec: object | null;
+  readonly remarks: readonly string[];
+}
+
+/** The picture of an experiment; of a table the accuracies against sparsity. Without a run that is done there is none. */
 export async function figureOf(
   sweep: string,
   { name, title }: Experiment,
   entries: readonly EntryRuns[],
   rows: readonly Row[],
-): Promise<object | null> {
-  if (rows.every(({ ours }) => ours === null)) return null;
+): Promise<Figure> {
+  if (rows.every(({ ours }) => ours === null)) return { spec: null, remarks: [] };
   switch (name as ExperimentName) {
-    case "figure3":
-      return preActivationsPicture(await finishedRuns(sweep, entries))[0]?.spec ?? null;
+    case "figure3": {
+      const runs = await finishedRuns(sweep, entries);
+      return { spec: preActivationsPicture(runs)[0]?.spec ?? null, remarks: preActivationRemarks(runs) };
+    }
     case "figure5":
-      return gradientFlow(title, await finishedRuns(sweep, entries));
+      return { spec: gradientFlow(title, await finishedRuns(sweep, entries)), remarks: [] };
     case "figure6":
-      return cyclicSparsity(title, await finishedRuns(sweep, entries));
+      return { spec: cyclicSparsity(title, await finishedRuns(sweep, entries)), remarks: [] };
     default:
-      return accuracyAgainstSparsity(title, rows);
+      return { spec: accuracyAgainstSparsity(title, rows), remarks: [] };
   }
+}
+
+/** The numbers of figure 3 that the text names, for ResNet-34 at 99.99 %, beside those of these runs. */
+export function preActivationRemarks(runs: readonly Run[]): string[] {
+  const { relu, dyreluBegin, dyreluEnd } = paperFigure3;
+  const told = [
+    ["RigL w/ ReLU", "at the last look", -1, relu],
+    ["RigL w/ DyReLU", "at the first look", 0, dyreluBegin],
+    ["RigL w/ DyReLU", "at the last look", -1, dyreluEnd],
+  ] as const;
+  return told.flatMap(([method, when, at, paper]) => {
+    const same = runs.filter(({ settings }) => settings.method === method);
+    const looks = same.flatMap((run) => only(run, "pre-activations").at(at) ?? []);
+    if (looks.length === 0) return [];
+    const mean = looks.reduce((sum, { positive }) => sum + 100 * positive, 0) / looks.length;
+    return [
+      `positive pre-activations of ${method} ${when}: paper ${paper} %, ours ${mean.toFixed(1)} % (n = ${looks.length})`,
+    ];
+  });
 }
 
 /** Runs with no other settings than their place in the table, so that lines bear the paper's names. */
@@ -70,7 +98,8 @@ export function cyclicSparsity(title: string, runs: readonly Run[]): object {
   };
   const accuracy = (title: string, runs: readonly Run[]) =>
     linePanel(curveRows(runs, "validationAccuracy", 100), { title, y: "validation accuracy (%)" });
-  return figure(title, [...panels(runs, schedule), ...panels(runs, accuracy)]);
+  const all = figure(title, [...panels(runs, schedule), ...panels(runs, accuracy)]);
+  return { ...all, resolve: { scale: { color: "independent" } } };
 }
 
 /** Figure 2: test accuracy, the median over seeds with a band from least to most; the paper's means dashed. */
@@ -92,19 +121,17 @@ export function accuracyAgainstSparsity(title: string, rows: readonly Row[]): ob
         encoding: { x, y: { ...y, aggregate: "min" }, y2: { ...y, aggregate: "max" }, color },
       },
       {
-        mark: { type: "line", point: { size: 30 }, strokeWidth: 1.8 },
+        mark: { type: "line", strokeWidth: 1.8 },
         encoding: {
           x,
           y: { ...y, aggregate: "median" },
           color,
-          strokeDash: {
-            field: "source",
-            type: "nominal",
-            title: null,
-            scale: { domain: ["ours", "paper"] },
-            legend: { symbolType: "stroke", symbolStrokeColor: "black", symbolStrokeWidth: 2 },
-          },
+          strokeDash: { field: "source", type: "nominal", title: null, scale: { domain: ["ours", "paper"] } },
         },
+      },
+      {
+        mark: { type: "point", filled: true, size: 30 },
+        encoding: { x, y: { ...y, aggregate: "median" }, color, detail: { field: "source" } },
       },
     ],
   });

@@ -1,5 +1,5 @@
 export { type Experiment, type ExperimentName, experimentNames, experiments, type Method } from "./experiment.js";
-export { figureOf } from "./figures.js";
+export { type Figure, figureOf } from "./figures.js";
 export { accuracyReport, printed, type Report } from "./report.js";
 export { collectRows, type Row } from "./rows.js";
 export { type EntryRuns, resolveRuns } from "./runs.js";

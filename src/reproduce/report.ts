@@ -20,7 +20,12 @@ const signed = (value: number | null) =>
   value === null ? none : `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
 
 /** Accuracies beside the paper's; each row has its runs and the numbers of the notes that say what differs. */
-export function accuracyReport(title: string, command: string, rows: readonly Row[]): Report {
+export function accuracyReport(
+  title: string,
+  command: string,
+  rows: readonly Row[],
+  remarks: readonly string[] = [],
+): Report {
   const notes = [...new Set(rows.flatMap(({ differs }) => differs))];
   return {
     title,
@@ -68,7 +73,7 @@ export function accuracyReport(title: string, command: string, rows: readonly Ro
         row.differs.join("; "),
       ]),
     ],
-    notes,
+    notes: [...notes, ...remarks],
   };
 }
 

@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { Run } from "../../src/plot/run.js";
-import { accuracyAgainstSparsity, cyclicSparsity, gradientFlow } from "../../src/reproduce/figures.js";
+import {
+  accuracyAgainstSparsity,
+  cyclicSparsity,
+  gradientFlow,
+  preActivationRemarks,
+} from "../../src/reproduce/figures.js";
 import type { Row } from "../../src/reproduce/index.js";
 import { statistics } from "../../src/reproduce/rows.js";
 
@@ -40,6 +45,22 @@ describe("figure 2", () => {
       { series: "EAST", sparsity: 99.9, accuracy: 86.5, source: "ours" },
       { series: "EAST", sparsity: 99.9, accuracy: 87.5, source: "ours" },
       { series: "EAST", sparsity: 99.9, accuracy: 87, source: "paper" },
+    ]);
+  });
+});
+
+describe("figure 3", () => {
+  it("sets the numbers of the text beside ours", () => {
+    const look = (step: number, positive: number) => ({ type: "pre-activations" as const, step, positive, layers: [] });
+    const looked = (method: string, seed: number, first: number, last: number): Run => ({
+      ...run(method, seed, 1),
+      events: [look(2, first), look(4, last)],
+    });
+    const runs = [looked("RigL w/ ReLU", 1, 0.5, 0.02), looked("RigL w/ DyReLU", 1, 0.5, 0.04)];
+    expect(preActivationRemarks([...runs, looked("RigL w/ DyReLU", 2, 0.6, 0.05)])).toEqual([
+      "positive pre-activations of RigL w/ ReLU at the last look: paper 1.3 %, ours 2.0 % (n = 1)",
+      "positive pre-activations of RigL w/ DyReLU at the first look: paper 56.8 %, ours 55.0 % (n = 2)",
+      "positive pre-activations of RigL w/ DyReLU at the last look: paper 4.5 %, ours 4.5 % (n = 2)",
     ]);
   });
 });
