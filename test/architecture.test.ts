@@ -19,7 +19,7 @@ const lines: readonly (readonly string[])[] = [
   ["ops"],
   ["tensor"],
   ["native"],
-  ["errors"],
+  ["errors", "protobuf"],
 ];
 /** Facts about the package itself, for whoever prints or records them. */
 const anyone = new Set(["version"]);

@@ -5,6 +5,7 @@ import { addCompile } from "./compile.js";
 import { addData } from "./data.js";
 import { addDemo } from "./demo.js";
 import { addEvaluate } from "./evaluate.js";
+import { addExport } from "./export.js";
 import { addImport } from "./import.js";
 import { addInspect } from "./inspect.js";
 import { addPlot } from "./plot.js";
@@ -46,6 +47,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 75 interrupted and saved, 130 stopp
     addSweep,
     addReproduce,
     addPlot,
+    addExport,
     addCompile,
     addDemo,
     addImport,

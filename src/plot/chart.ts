@@ -56,7 +56,7 @@ export function linePanel(rows: readonly LineRow[], { title, x = "epoch", y, ...
   const longest = Math.max(0, ...[...grouped(rows, (row) => row.series).values()].map(({ length }) => length));
   const common = {
     x: { field: "x", type: "quantitative", title: x, scale: { nice: false }, axis: { grid: false, tickMinStep: 1 } },
-    color: colorOf(rows.map(({ series }) => series)),
+    color,
   };
   const vertical = { type: "quantitative", title: y, ...verticalAxis(rows, range) };
   return {
@@ -93,11 +93,8 @@ function verticalAxis(rows: readonly LineRow[], { most = Infinity, zero = false,
   return { scale, axis: { values, format: ",~r" } };
 }
 
-/** Colour by series, with a legend, the same in all panels. */
-export function colorOf(names: readonly string[]): object {
-  const scale = { domain: [...new Set(names)] };
-  return { field: "series", type: "nominal", scale, title: null, legend: { symbolOpacity: 1 } };
-}
+/** Colour by series, in their order, with one legend for all panels. */
+export const color = { field: "series", type: "nominal", sort: null, title: null, legend: { symbolOpacity: 1 } };
 
 /** What the bands are, where some line stands for several runs. */
 export function seedsOf(series: readonly Series[]): string {

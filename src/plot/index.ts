@@ -10,8 +10,10 @@ import { accuracyAgainstSparsity } from "./sparsity.js";
 import { topologyPicture } from "./topology.js";
 
 export type { Picture } from "./chart.js";
+export { epochsCsv, layersCsv } from "./csv.js";
 export { type Run, readRun } from "./run.js";
 export { svg } from "./svg.js";
+export { tensorboard } from "./tensorboard.js";
 
 /** What can be drawn of runs, by its name on the command line; nothing where the runs lack what it takes. */
 export const plots = {

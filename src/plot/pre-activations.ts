@@ -1,4 +1,4 @@
-import { colorOf, figure, type LineRow, linePanel, lineRows, type Picture, seedsOf } from "./chart.js";
+import { color, figure, type LineRow, linePanel, lineRows, type Picture, seedsOf } from "./chart.js";
 import { only, type Run } from "./run.js";
 import { seriesOf } from "./series.js";
 
@@ -41,7 +41,7 @@ export function preActivationsPicture(runs: readonly Run[]): Picture[] {
         axis: { grid: false, tickMinStep: 1 },
       },
       y: { field: "y", type: "quantitative", title: y },
-      color: colorOf(rows.map(({ series }) => series)),
+      color,
     },
   };
   const overall = linePanel(positiveRows(runs), { title: "Mean over all activations", y, zero: true, most: 100 });

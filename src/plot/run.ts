@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { EastingError, expected } from "../errors.js";
 import { type RunEvent, readEvents, readWhole, type TrainEvent } from "../train/index.js";
@@ -9,6 +10,8 @@ export interface Run {
   /** Its configuration, every default resolved, and the name of its data. */
   readonly settings: Readonly<Record<string, unknown>>;
   readonly stepsPerEpoch: number;
+  /** When it was begun, in seconds since 1970. */
+  readonly begun: number;
   readonly events: readonly TrainEvent[];
 }
 
@@ -27,6 +30,7 @@ export async function readRun(folder: string): Promise<Run> {
     name: basename(resolve(folder)),
     settings: { ...receipt.config, data: receipt.data.name },
     stepsPerEpoch: start.stepsPerEpoch,
+    begun: Math.floor((await stat(path)).mtimeMs / 1000),
     events: events as readonly TrainEvent[],
   };
 }

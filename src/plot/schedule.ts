@@ -1,4 +1,4 @@
-import { colorOf, figure, type Picture } from "./chart.js";
+import { color, figure, type Picture } from "./chart.js";
 import { only, type Run } from "./run.js";
 import { type Point, seriesOf } from "./series.js";
 
@@ -66,7 +66,7 @@ export function schedules(runs: readonly Run[]): Picture[] {
           axis: { grid: false },
         },
         y: { field: "y", type: "quantitative", title: y, scale: { zero: false } },
-        color: colorOf(rows.map(({ series }) => series)),
+        color,
         ...(several && { strokeDash: { field: "line", type: "nominal", title: null, sort: ["actual", "target"] } }),
       },
     };

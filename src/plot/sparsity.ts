@@ -1,4 +1,4 @@
-import { colorOf, figure, type Picture } from "./chart.js";
+import { color, figure, type Picture } from "./chart.js";
 import { only, type Run } from "./run.js";
 import { grouped, seriesOf } from "./series.js";
 
@@ -37,7 +37,6 @@ export function accuracyAgainstSparsity(runs: readonly Run[]): Picture[] {
   if (rows.length === 0) return [];
   const levels = [...new Set(rows.map(({ sparsity }) => sparsity))].sort((a, b) => a - b);
   const most = Math.max(...rows.map((row) => row.runs));
-  const color = colorOf(rows.map(({ series }) => series));
   const x = { field: "sparsity", type: "ordinal", sort: levels, title: "sparsity (%)", axis: { labelAngle: 0 } };
   const title = "test accuracy (%)";
   const panel = {

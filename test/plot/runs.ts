@@ -8,6 +8,7 @@ export const runOf = (changed: Readonly<Record<string, unknown>>, events: readon
   name: "run",
   settings: { ...settings, ...changed },
   stepsPerEpoch: 10,
+  begun: 1000,
   events: events as readonly TrainEvent[],
 });
 

@@ -1,4 +1,4 @@
-import { bytes, concatenate, integer, message } from "./protobuf.js";
+import { bytes, concatenate, integer, message } from "../../../protobuf.js";
 
 // Field numbers of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), IR version 7 with opset 13:
 // what every runtime since 2021 reads, and the first with all that is used here.

@@ -1,5 +1,5 @@
 // Protocol Buffers, writing alone: a message is its fields one after another, each a tag, number · 8 + wire type, and a
-// value. ONNX needs two wire types, so this is less than the schema and the runtime of a library would be.
+// value. ONNX and TensorBoard need four wire types, so this is less than the schema and the runtime of a library would be.
 
 const encoder = new TextEncoder();
 
@@ -20,6 +20,18 @@ export function bytes(field: number, value: Uint8Array | string): Uint8Array {
   const content = typeof value === "string" ? encoder.encode(value) : value;
   return concatenate([Uint8Array.from([...varint(field * 8 + 2), ...varint(content.length)]), content]);
 }
+
+/** A field of type double. */
+export const double = (field: number, value: number): Uint8Array =>
+  concatenate([Uint8Array.from(varint(field * 8 + 1)), new Uint8Array(Float64Array.of(value).buffer)]);
+
+/** A field of type float. */
+export const float = (field: number, value: number): Uint8Array =>
+  concatenate([Uint8Array.from(varint(field * 8 + 5)), new Uint8Array(Float32Array.of(value).buffer)]);
+
+/** A repeated field of type double, packed. */
+export const doubles = (field: number, values: readonly number[]): Uint8Array =>
+  bytes(field, new Uint8Array(Float64Array.from(values).buffer));
 
 /** A field that holds a message of these fields. */
 export const message = (field: number, ...fields: readonly Uint8Array[]): Uint8Array =>
