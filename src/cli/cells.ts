@@ -42,7 +42,7 @@ export async function runCells(sweep: string, cells: readonly Cell[], options: C
     const started = performance.now();
     const died = await runChild(sweep, cell, threads, children);
     const after = await cellStatus(sweep, cell);
-    states.push(after.state === "waiting" || died ? "failed" : after.state);
+    states.push(died ? "failed" : after.state);
     line(outcome(after, died, (performance.now() - started) / 1000));
   };
   await runLocally(cells, jobs, work, interrupt.signal);

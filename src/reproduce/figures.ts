@@ -1,5 +1,5 @@
 import { isDone, runFolder } from "../experiments/index.js";
-import { colorOf, figure, type LineRow, linePanel } from "../plot/chart.js";
+import { color, figure, type LineRow, linePanel } from "../plot/chart.js";
 import { curveRows } from "../plot/curves.js";
 import { gradientRows } from "../plot/gradient-flow.js";
 import { preActivationsPicture } from "../plot/pre-activations.js";
@@ -108,7 +108,6 @@ export function accuracyAgainstSparsity(title: string, rows: readonly Row[]): ob
   const levels = [...new Set(sparse.map(({ sparsity }) => sparsity))].sort((a, b) => a - b);
   const x = { field: "sparsity", type: "ordinal", sort: levels, title: "sparsity (%)", axis: { labelAngle: 0 } };
   const y = { field: "accuracy", type: "quantitative", title: "test accuracy (%)" };
-  const color = colorOf(sparse.map(({ label }) => label));
   const panel = (title: string, rows: readonly Row[]) => ({
     title,
     width: 360,

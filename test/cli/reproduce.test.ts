@@ -19,6 +19,13 @@ describe("easting reproduce", () => {
     expect(existsSync(out)).toBe(false);
   });
 
+  it("lists cells in a dry run also where their images are missing", () => {
+    const asked = ["--cells", "resnet34/cifar10/99.9/east", "--data", folder, "--seeds", "2", "--dry-run"];
+    const { status, stdout, stderr } = easting("reproduce", "table1", ...asked);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: "resnet34/cifar10/99.9/east, seeds 1 to 2\n" });
+    expect(stderr).toMatch(/^warning: what is done cannot be told without the images: .*/);
+  });
+
   it("trains each method once, prints the table, and trains nothing the second time", { timeout: 180_000 }, () => {
     const run = easting("reproduce", "table1", ...cells, "--seeds", "1", "--out", out, "--jobs", "2");
     expect({ status: run.status, stderr: run.stderr }).toEqual({ status: 0, stderr: "" });
