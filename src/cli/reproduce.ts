@@ -37,6 +37,7 @@ interface Flags {
   readonly out: string;
   readonly jobs: number;
   readonly threads?: number;
+  readonly report?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -54,6 +55,7 @@ export function addReproduce(program: Command): void {
     .option("-o, --out <folder>", "folder for runs and reports", join("runs", "reproduce"))
     .option("--jobs <count>", "processes at a time", wholeNumber("--jobs", 1), 1)
     .option("--threads <count>", "threads of each process (default: the cores shared out)", wholeNumber("--threads", 1))
+    .option("--report", "write the table of the runs that are done, train nothing")
     .option("--dry-run", "list the runs and what is done, train nothing")
     .addHelpText(
       "after",
@@ -101,7 +103,7 @@ async function train(what: ExperimentName, command: string, flags: Flags): Promi
     return 0;
   }
   await extendManifest(flags.out, cells);
-  const code = await runCells(flags.out, cells, flags);
+  const code = flags.report ? 0 : await runCells(flags.out, cells, flags);
   await report(experiment, command, flags.out, runs);
   return code;
 }

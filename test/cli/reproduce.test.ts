@@ -51,6 +51,12 @@ describe("easting reproduce", () => {
     expect(again.stdout.match(/done before/g)).toHaveLength(7);
   });
 
+  it("prints a table of what is done, and trains nothing, when that is asked for", () => {
+    const { status, stdout } = easting("reproduce", "table1", ...cells, "--seeds", "2", "--out", out, "--report");
+    expect(status).toBe(0);
+    expect(stdout.match(/ \| 1 of 2 \| /g)).toHaveLength(7);
+  });
+
   it("shares its runs with other tables and figures", () => {
     const table4 = ["--cells", "resnet20/digits/95", "--epochs", "1", "--seeds", "1", "--out", out, "--dry-run"];
     const { stdout } = easting("reproduce", "table4", ...table4);
