@@ -1,9 +1,10 @@
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { train } from "../../../src/east/index.js";
+import { native } from "../../../src/native.js";
 import { sampling } from "../../../src/sparse/diagnostics/sampling.js";
 import { diagnostics } from "../../../src/sparse/index.js";
-import { readEvents } from "../../../src/train/index.js";
+import { type Callback, readEvents } from "../../../src/train/index.js";
 import { collect, fewDigits, only, sha256, temporaryFolders } from "../../train/tiny.js";
 
 const folder = temporaryFolders();
@@ -18,6 +19,9 @@ describe("diagnostics of a run", () => {
     ["RigL with all channels computed", { ...east, method: "rigl", liveChannels: false }],
     ["RigL clipped by dense gradients", { ...east, method: "rigl", clip: "dense" }],
     ["guided exploration", { ...east, method: "rigl", growth: "gse", updateEvery: 3 }],
+    ["SNFS, which gathers dense gradients", { ...east, method: "snfs" }],
+    ["Top-KAST, which computes with a part of its weights", { ...east, method: "top-kast" }],
+    ["DCTpS", { ...east, method: "dctps+rigl+east" }],
     ["the dense network", { ...east, method: "dense" }],
   ] as const)("change no bit of the training: %s", async (_, config) => {
     const [without, looked] = [folder(), folder()];
@@ -26,6 +30,27 @@ describe("diagnostics of a run", () => {
     const last = "checkpoints/step-00000012.ckpt";
     expect(sha256(join(looked, last))).toBe(sha256(join(without, last)));
     expect((await readEvents(looked)).filter(({ type }) => type in diagnostics)).toHaveLength(3 * 4);
+  });
+
+  it("leave the kernels of steps without a look as they are", async () => {
+    const kernels = native.f32 as unknown as Record<string, (...list: unknown[]) => void>;
+    /** Names of the kernels that each step calls, in order. */
+    const calls = async (callbacks: readonly Callback[]) => {
+      const step: string[] = [];
+      for (const [name, kernel] of Object.entries(kernels))
+        vi.spyOn(kernels, name).mockImplementation((...list) => {
+          step.push(name);
+          kernel(...list);
+        });
+      const steps: string[][] = [];
+      for await (const { type } of train({ ...east, method: "rigl", epochs: 1 }, fewDigits(60), { callbacks }))
+        if (type === "step") steps.push(step.splice(0));
+      vi.restoreAllMocks();
+      return steps;
+    };
+    const [plain, looked] = [await calls([]), await calls(all(1))];
+    expect(looked.slice(0, 2)).toEqual(plain.slice(0, 2));
+    expect(looked[2].length).toBeGreaterThan(2 * plain[2].length);
   });
 
   it("are the same after stop and resume", async () => {
