@@ -58,7 +58,7 @@ process.stdout.write(
 );
 let sum = 0;
 for (const { name, ms } of looks) {
-  sum += median(ms);
+  sum += Math.max(0, median(ms)); // less than nothing is noise
   const share = ((100 * median(ms)) / (1000 * step)).toFixed(2);
   process.stdout.write(`${name.padEnd(16)} ${median(ms).toFixed(0).padStart(6)} ms a look, ${share} % of 1000 steps\n`);
 }

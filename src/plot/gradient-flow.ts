@@ -22,7 +22,7 @@ export function gradientRows(runs: readonly Run[], part: string | null = null): 
 export function gradientFlowPicture(runs: readonly Run[]): Picture[] {
   const layers = runs.flatMap((run) => only(run, "gradient-flow")[0]?.layers ?? []) as { name: string }[];
   if (layers.length === 0) return [];
-  const y = { y: "Σ L2 norms of gradients", zero: true, wide: true };
+  const y = { y: "Σ of L2 norms", zero: true, wide: true };
   const parts = [...new Set(layers.map(({ name }) => partOf(name)))];
   const panels = [
     linePanel(gradientRows(runs), { title: "Network", ...y }),

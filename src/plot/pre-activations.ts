@@ -26,7 +26,7 @@ export function positiveByLayer(runs: readonly Run[]): LineRow[] {
 export function preActivationsPicture(runs: readonly Run[]): Picture[] {
   const rows = positiveByLayer(runs);
   if (rows.length === 0) return [];
-  const y = "positive pre-activations (%)";
+  const y = "positive (%)";
   const layers = {
     title: "By activation, at the last look",
     width: 360,
