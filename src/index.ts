@@ -14,6 +14,17 @@ export * from "./data/index.js";
 export { type DemoOptions, demoPage } from "./demo/index.js";
 export * from "./east/index.js";
 export { EastingError } from "./errors.js";
+export {
+  type Cell,
+  type CellStatus,
+  cellOf,
+  expandGrid,
+  extendManifest,
+  openData,
+  readManifest,
+  runCell,
+  sweepStatus,
+} from "./experiments/index.js";
 export * from "./inference/index.js";
 export * from "./models/index.js";
 export * from "./nn/index.js";

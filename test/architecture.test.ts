@@ -9,7 +9,8 @@ const src = fileURLToPath(new URL("../src/", import.meta.url));
 const lines: readonly (readonly string[])[] = [
   ["index"],
   ["cli"],
-  ["reproduce", "dashboard", "demo", "pytorch"],
+  ["reproduce"],
+  ["experiments", "dashboard", "demo", "pytorch"],
   ["east", "inference", "plot"],
   ["sparse", "compile"],
   ["train"],

@@ -9,8 +9,10 @@ import { addExport } from "./export.js";
 import { addImport } from "./import.js";
 import { addInspect } from "./inspect.js";
 import { addPlot } from "./plot.js";
+import { addReproduce } from "./reproduce.js";
 import { addRun } from "./run.js";
 import { addSummary } from "./summary.js";
+import { addSweep } from "./sweep.js";
 import { addTrain } from "./train.js";
 
 /** The command line, ready to parse. */
@@ -42,6 +44,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 75 interrupted and saved, 130 stopp
     addTrain,
     addEvaluate,
     addSummary,
+    addSweep,
+    addReproduce,
     addPlot,
     addExport,
     addCompile,

@@ -2,33 +2,22 @@ import { statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { SingleBar } from "cli-progress";
-import { type DataProgress, datasetNames, type ImageDataset, openDataset } from "../data/index.js";
+import {
+  absoluteSource,
+  type DataProgress,
+  type DataSource,
+  type ImageDataset,
+  openDataSource,
+} from "../data/index.js";
 import type { imageFormat } from "../east/index.js";
 import { EastingError, expected } from "../errors.js";
 import { usageError } from "./failure.js";
 import { count, percent } from "./format.js";
 
-/** How to open a data set; stands in a run's receipt. */
-export type DataSource = {
-  /** Name or absolute folder. */
-  readonly from: string;
-  readonly validation: "split" | "none";
-  /** Side of the squares that images of a folder are scaled to. */
-  readonly imageSize?: number;
-  /** False where mirrored images mean something else. */
-  readonly flip?: boolean;
-};
-
 export interface Receipt {
   readonly config: Record<string, unknown>;
   readonly data: { readonly source?: DataSource };
 }
-
-/** Names stay, folders become absolute, so that a run is resumed from anywhere. */
-export const absoluteSource = (from: string) =>
-  (datasetNames as readonly string[]).includes(from) || !statSync(from, { throwIfNoEntry: false })
-    ? from
-    : resolve(from);
 
 /** The receipt of the run that a run folder or a checkpoint in one belongs to; null where there is none. */
 export async function readReceipt(runOrCheckpoint: string): Promise<Receipt | null> {
@@ -46,18 +35,12 @@ export async function readReceipt(runOrCheckpoint: string): Promise<Receipt | nu
 
 /** Opens a data set; downloading and decoding show on stderr unless `quiet`. */
 export async function openSource(
-  { from, validation, imageSize, flip }: DataSource,
+  source: DataSource,
   { quiet = false, signal }: { quiet?: boolean; signal?: AbortSignal } = {},
 ): Promise<ImageDataset> {
   const progress = dataProgress(quiet);
   try {
-    return await openDataset(from, {
-      validation,
-      ...(imageSize && { size: imageSize }),
-      ...(flip !== undefined && { flip }),
-      onProgress: progress.show,
-      signal,
-    });
+    return await openDataSource(source, { onProgress: progress.show, signal });
   } finally {
     progress.stop();
   }

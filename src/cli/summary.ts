@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import { type ImageFormat, openNetwork, prepare, type Recipe, resolveConfig } from "../east/index.js";
+import { type ImageFormat, initialNetwork, openNetwork, type Recipe, resolveConfig } from "../east/index.js";
 import { type LayerSummary, type NetworkSummary, summarize } from "../sparse/index.js";
-import { resolveCheckpoint, type TrainContext } from "../train/index.js";
+import { resolveCheckpoint } from "../train/index.js";
 import { usageError, warn } from "./failure.js";
 import { bytes, count, facts, millions, percent, table } from "./format.js";
 import { addSettings, givenSettings, wholeNumber } from "./settings.js";
@@ -88,23 +88,7 @@ async function built(command: Command, { imageSize, classes, channels = 3 }: Fla
     mean: new Array(channels).fill(0),
     std: new Array(channels).fill(1),
   };
-  const recipe = prepare(config, images, 1);
-  const { model, callbacks } = recipe;
-  const { optimizer } = recipe.fit;
-  const context: TrainContext = {
-    model,
-    optimizer,
-    parameters: () => model.parameters(),
-    steps: 1,
-    stepsPerEpoch: 1,
-    imageShape: images.shape,
-    loader: null,
-    resuming: false,
-    learningRate: 0,
-    emit() {},
-  };
-  for (const callback of callbacks) await callback.onStart?.(context);
-  return { recipe, images, from: {} };
+  return { recipe: await initialNetwork(config, images), images, from: {} };
 }
 
 function print({ config }: Recipe, { shape, classes }: ImageFormat, summary: NetworkSummary): string {

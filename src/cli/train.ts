@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
+import { absoluteSource, type DataSource } from "../data/index.js";
 import { resolveConfig, type TrainConfig, type TrainConfigInput, train } from "../east/index.js";
 import { EastingError } from "../errors.js";
 import { diagnostics } from "../sparse/index.js";
@@ -12,7 +13,7 @@ import { count, duration, percent } from "./format.js";
 import { watchInterrupt } from "./interrupt.js";
 import { TrainProgress } from "./progress.js";
 import { addSettings, givenSettings, settingsFile, someOf, wholeNumber } from "./settings.js";
-import { absoluteSource, type DataSource, describeData, openSource, readReceipt } from "./source.js";
+import { describeData, openSource, readReceipt } from "./source.js";
 
 type DiagnosticName = keyof typeof diagnostics;
 

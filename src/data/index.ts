@@ -12,5 +12,6 @@ export { readImage } from "./image-decode.js";
 export { type ImageFolderOptions, openImageFolder } from "./image-folder.js";
 export { type Batch, Loader, type Split } from "./loader.js";
 export { dataRoot, datasetNames, type OpenOptions, openDataset } from "./open.js";
+export { absoluteSource, type DataSource, openDataSource } from "./source.js";
 export { type SyntheticOptions, syntheticDataset } from "./synthetic.js";
 export { type DataReport, verifyDataset } from "./verify.js";

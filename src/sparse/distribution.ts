@@ -17,6 +17,13 @@ export type Distribution = (layers: readonly LayerShape[], density: number) => n
 export const erdosRenyiKernel: Distribution = (layers, density) =>
   distribute(layers, density, (shape) => sum(shape) / product(shape));
 
+/** Densities by Erdős–Rényi-Kernel before counts are made whole. */
+export function erdosRenyiKernelDensities(layers: readonly LayerShape[], density: number): number[] {
+  const sizes = layers.map(({ shape }) => product(shape));
+  const shares = saturatingShares(layers, sizes, density, (shape) => sum(shape) / product(shape));
+  return shares.map((share, l) => share / sizes[l]);
+}
+
 /** Erdős–Rényi: density ∝ (o + i) / (o·i), whatever the kernel (Mocanu et al., 2018). */
 export const erdosRenyi: Distribution = (layers, density) => distribute(layers, density, ([o, i]) => (o + i) / (o * i));
 

@@ -7,6 +7,7 @@ export {
   equalPerLayer,
   erdosRenyi,
   erdosRenyiKernel,
+  erdosRenyiKernelDensities,
   type LayerShape,
   uniformDistribution,
 } from "./distribution.js";

@@ -1,6 +1,7 @@
 export type { Callback, TrainContext } from "./callback.js";
 export {
   type CheckpointContent,
+  canonicalJson,
   type Json,
   type JsonObject,
   readCheckpoint,
