@@ -33,10 +33,19 @@ export interface OpenedData {
   readonly images: ImageFormat;
 }
 
+/** Settings that are not what the method has by default, so that cells outlive settings yet to come. */
+function ownSettings(config: TrainConfig): [string, unknown][] {
+  const { model, method, sparsity, epochs, seed } = config;
+  const usual: Readonly<Record<string, unknown>> = resolveConfig({ model, method, sparsity, epochs, seed });
+  return Object.entries(config).filter(([key, value]) => value !== usual[key]);
+}
+
 /** Folder, name and output place of a run may change; settings, pixels, labels and the split may not. */
 export function cellId(config: TrainConfig, { source, hash, train }: CellData): string {
   const flip = source.flip ?? true;
-  const content = { config: config as unknown as JsonObject, data: { hash, train, flip } };
+  const { model, method, sparsity, epochs, seed } = config;
+  const own = Object.fromEntries(ownSettings(config)) as JsonObject;
+  const content = { config: { model, method, sparsity, epochs, seed, ...own }, data: { hash, train, flip } };
   return createHash("sha256").update(canonicalJson(content)).digest("hex").slice(0, 16);
 }
 
@@ -69,9 +78,8 @@ export const dataOf = (source: DataSource, { hash, train }: ImageDataset): CellD
 /** resnet34 rigl 99.9 % dyrelu true, cifar10, 250 epochs, seed 1: with the settings that are not the method's own. */
 export function describeCell({ config, data }: Cell): string {
   const { model, method, sparsity, epochs, seed } = config;
-  const usual: Readonly<Record<string, unknown>> = resolveConfig({ model, method, sparsity, epochs, seed });
-  const own = Object.entries(config).filter(([key, value]) => value !== usual[key]);
-  const by = [method === "dense" ? "dense" : `${method} ${sparsity} %`, ...own.map((setting) => setting.join(" "))];
+  const own = ownSettings(config).map((setting) => setting.join(" "));
+  const by = [method === "dense" ? "dense" : `${method} ${sparsity} %`, ...own];
   const from = data.source.from.split(/[\\/]/).at(-1);
   return `${model} ${by.join(" ")}, ${from}, ${epochs} epoch${epochs === 1 ? "" : "s"}, seed ${seed}`;
 }

@@ -24,6 +24,12 @@ describe("the id of a cell", () => {
     expect(new Set([...others, cellId(config, data)]).size).toBe(7);
   });
 
+  it("is the same in a configuration from before a setting existed", () => {
+    const { storage, ...before } = config;
+    expect(storage).toBe("f32");
+    expect(cellId(before as typeof config, data)).toBe(cellId(config, data));
+  });
+
   it("does not depend on how the settings were written down", async () => {
     const digits = await openData({ from: "digits", validation: "split" });
     expect(digits.data.train).toBe(1293);

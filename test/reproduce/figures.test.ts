@@ -27,6 +27,7 @@ const run = (method: string, seed: number, first: number): Run => ({
   name: `${method}-${seed}`,
   settings: { model: "resnet34", data: "cifar100", sparsity: 99.95, method, seed },
   stepsPerEpoch: 2,
+  begun: 0,
   events: [
     { type: "step", step: 1, epoch: 1, loss: 1, accuracy: 0, learningRate: 1, density: 0.25, targetDensity: 0.5 },
     { type: "epoch", step: 2, epoch: 1, validationAccuracy: first / 100 } as never,
