@@ -91,6 +91,8 @@ for (const run of positionals) {
   const { weights, folded, f32, f16, int8, cFlash, cRam, wasm } = row;
   const kB = [weights, folded, f32, f16, int8, cFlash, cRam, wasm].map((bytes) => `${(bytes / 1000).toFixed(1)} kB`);
   process.stdout.write(
-    options.json ? `${JSON.stringify(row)}\n` : `| ${row.network} | ${row.sparsity} % | ${row.masks} | ${kB.join(" | ")} |\n`,
+    options.json
+      ? `${JSON.stringify(row)}\n`
+      : `| ${row.network} | ${row.sparsity} % | ${row.masks} | ${kB.join(" | ")} |\n`,
   );
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -43,11 +44,12 @@ function safetensorsSeeds(): Uint8Array[] {
   const weights = [tensor("F32", [2, 1, 3, 3], 72), tensor("BOOL", [2, 1, 3, 3], 18)];
   const others = [tensor("BF16", [3], 6), tensor("I64", [], 8), tensor("F64", [0, 4], 0), tensor("U8", [5], 5)];
   const metadata = new Map([["format", "pt"]]);
-  return [
+  const files = [
     encodeSafetensors({ tensors: new Map(weights), metadata }),
     encodeSafetensors({ tensors: new Map(others), metadata: new Map([...metadata, ["classes", '["a \\" b", "c"]']]) }),
     encodeSafetensors({ tensors: new Map(), metadata: new Map() }),
   ];
+  return files.map((file) => Uint8Array.from(file)); // a Buffer's slice would be no copy
 }
 
 /** Where the JSON object that begins at `from` is over; null if it is not. */
@@ -127,6 +129,32 @@ const readers: readonly Reader[] = [
       }),
   },
 ];
+
+it("reading the corpus, hostile as it is, takes less than 4 times the largest file and 16 MB", () => {
+  const program = `
+    import { readdirSync, readFileSync } from "node:fs";
+    import { openModel } from "./dist/compile/index.js";
+    const files = readdirSync(process.argv[1]).map((name) => readFileSync(process.argv[1] + "/" + name));
+    const read = (file) => {
+      try {
+        openModel(file);
+      } catch (error) {
+        if (error.code !== "EASTING_MODEL_FILE") throw error;
+      }
+    };
+    read(files[0]); // the code of the reader itself
+    const before = process.resourceUsage().maxRSS;
+    for (const file of files) read(file);
+    const taken = 1024 * (process.resourceUsage().maxRSS - before);
+    console.log(JSON.stringify({ taken, largest: Math.max(...files.map(({ length }) => length)) }));
+  `;
+  const cwd = fileURLToPath(new URL("../..", import.meta.url));
+  const args = ["--input-type=module", "-e", program, join(corpus, "model-file")];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { cwd, encoding: "utf8" });
+  expect(stderr).toBe("");
+  const { taken, largest } = JSON.parse(stdout);
+  expect(taken).toBeLessThan(4 * largest + 16e6);
+});
 
 describe.each(readers)("the reader of a $name", (reader) => {
   const folder = join(corpus, reader.name.replaceAll(" ", "-"));

@@ -21,7 +21,7 @@ export function encodeModel(graph: Graph | Int8Graph, { values = "f32" }: Encode
   return file;
 }
 
-/** Every network is small enough to be read but a dense one, whose weights take little in the file and more in memory. */
+/** What takes little in the file can take more in memory than readers allow: many weights in int8, many shared ones. */
 function readable(file: Uint8Array): void {
   try {
     openModel(file);
@@ -33,6 +33,7 @@ function readable(file: Uint8Array): void {
       "a network within the limits of its readers",
       `one that they refuse (${reason})`,
       "leave fewer weights or channels",
+      error.code,
     );
   }
 }
