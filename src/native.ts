@@ -170,15 +170,11 @@ export interface Addon {
       readonly zeros: Int32Array;
     },
     programs: readonly InferenceProgram[],
+    /** Called for each run, in order. Logits are [count][classes], f32 or i32. */
+    answer: (error: string, logits: ArrayBuffer) => void,
   ): ModelHandle;
-  /** form: 0 bytes [h][w][c], 1 bytes [c][h][w], 2 normalised floats [c][h][w]. Logits are [count][classes], f32 or i32. */
-  runModel(
-    model: ModelHandle,
-    pixels: ArrayBufferView,
-    form: number,
-    count: number,
-    done: (error: string, logits: ArrayBuffer) => void,
-  ): void;
+  /** form: 0 bytes [h][w][c], 1 bytes [c][h][w], 2 normalised floats [c][h][w]. */
+  runModel(model: ModelHandle, pixels: ArrayBufferView, form: number, count: number): void;
   closeModel(model: ModelHandle): void;
   devices(): {
     isa: "baseline" | "avx2" | "avx512";

@@ -68,19 +68,28 @@ export const cases = [
   },
 ];
 
-/** The model file of a case, made where it is not there. @param {Case} of */
-export async function modelFile({ name, model, side, classes, sparsity, share }) {
-  const path = join(work, `${name}.easting`);
+/** A compiled network with drawn masks. Density counts against it without shared weights, as the paper does. @param {Omit<Case, "name" | "latency" | "ratio">} of */
+async function drawn({ model, side, classes, sparsity, share }) {
   const { classNames, imageInput, randomNetwork } = await generators();
-  const { buildModel, compile, encodeModel, prunable } = await import("easting");
-  // Density counts against the network without shared weights, as the paper does.
+  const { buildModel, compile, prunable } = await import("easting");
   const whole = buildModel(model, { classes });
   const stored = prunable(whole.parameters()).reduce((sum, { size }) => sum + size, 0);
   whole.dispose();
   const count = Math.round(stored * (1 - sparsity / 100));
   const network = randomNetwork({ model, count, mask: "live", share, side, classes, seed: 1 });
-  const { graph } = compile(network, imageInput(side), classNames(classes));
+  const result = compile(network, imageInput(side), classNames(classes));
   network.dispose();
+  return { network: model, trained: count, ...result };
+}
+
+/** EAST's network for CIFAR. @param {string} model @param {number} sparsity */
+export const drawnNetwork = (model, sparsity) => drawn({ model, side: 32, classes: 10, sparsity, share: true });
+
+/** The model file of a case, made where it is not there. @param {Case} of */
+export async function modelFile({ name, ...network }) {
+  const path = join(work, `${name}.easting`);
+  const { encodeModel } = await import("easting");
+  const { graph } = await drawn(network);
   mkdirSync(work, { recursive: true });
   writeFileSync(path, encodeModel(graph));
   return path;

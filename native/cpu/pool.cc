@@ -8,23 +8,10 @@
 
 #include "parallel.h"
 #include "queue.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "spin.h"
 
 namespace easting {
 namespace {
-
-void pause_briefly() {
-#if defined(__x86_64__)
-  _mm_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-constexpr int spins = 4000;  // about 50 microseconds before a waiting thread goes to sleep
 
 struct Job {
   void (*body)(void*, std::int64_t) = nullptr;
@@ -80,7 +67,7 @@ class Pool {
   void work() {
     flush_denormals();
     while (!stop_.load(std::memory_order_relaxed)) {
-      for (int spin = 0; spin < spins && !tasks_left(); ++spin) pause_briefly();
+      spin_until([this] { return tasks_left(); });
       if (!tasks_left()) {
         std::unique_lock lock(mutex_);
         sleeping_.fetch_add(1);

@@ -1,13 +1,17 @@
 #include "queue.h"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <thread>
+
+#include "spin.h"
 
 namespace easting {
 namespace {
@@ -20,6 +24,7 @@ class Queue {
     {
       std::lock_guard lock(mutex_);
       kernels_.push_back(std::move(kernel));
+      pushed_.fetch_add(1, std::memory_order_release);
     }
     filled_.notify_one();
   }
@@ -45,6 +50,13 @@ class Queue {
     flush_denormals();
     std::unique_lock lock(mutex_);
     for (;;) {
+      if (kernels_.empty()) {
+        // Who calls often calls soon, and waking takes longer than a small network.
+        const std::uint64_t seen = pushed_.load(std::memory_order_relaxed);
+        lock.unlock();
+        spin_until([&] { return pushed_.load(std::memory_order_acquire) != seen; });
+        lock.lock();
+      }
       filled_.wait(lock, [this] { return !kernels_.empty(); });
       auto kernel = std::move(kernels_.front());
       kernels_.pop_front();
@@ -69,6 +81,7 @@ class Queue {
   std::condition_variable filled_, idle_;
   std::deque<std::function<void()>> kernels_;
   bool running_ = false;
+  std::atomic<std::uint64_t> pushed_{0};  // kernels, ever
   std::chrono::duration<double> busy_{0};
   std::string error_;
   std::thread thread_;

@@ -4,6 +4,16 @@
 #include "../types.h"
 #include "parallel.h"
 
+// Bytes of one register. What holds many sums in registers must use vectors of this size: of wider ones the compiler
+// (GCC 12) keeps arrays in memory.
+#if defined(__AVX512F__)
+#define EASTING_REGISTER 64
+#elif defined(__AVX2__)
+#define EASTING_REGISTER 32
+#else
+#define EASTING_REGISTER 16
+#endif
+
 namespace easting::EASTING_VARIANT {
 
 using Stored = EASTING_STORED;    // of activations and their gradients

@@ -26,6 +26,7 @@ void download(void* host, const void* device, std::size_t bytes);
 }  // namespace easting::cuda
 
 namespace easting::cuda_f32 {
+using Stored = float;  // of activations: f32 only here
 using Real = float;
 #define KERNEL(name, arguments) void name arguments;
 #include "../elementwise.def"

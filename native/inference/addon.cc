@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "../binding.h"
 #include "../cpu/queue.h"
@@ -10,7 +11,28 @@
 namespace easting::inference {
 namespace {
 
-using Handle = std::shared_ptr<Model>;  // empty once closed; runs that are queued hold the model as well
+// How answers get to JavaScript: one function for all runs of a network, which keeps the process alive while any is under
+// way. On JavaScript's thread, but for BlockingCall.
+struct Answers {
+  Napi::ThreadSafeFunction function;
+  bool open = true;  // until JavaScript's environment ends
+  int pending = 0;
+};
+
+// `model` is empty once closed. Runs that are queued hold both as well.
+struct Handle {
+  Handle(std::shared_ptr<Model> model, std::shared_ptr<Answers> answers)
+      : model(std::move(model)), answers(std::move(answers)) {}
+  ~Handle() { close(); }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  void close() {
+    if (model && answers->open) answers->function.Release();
+    model.reset();
+  }
+  std::shared_ptr<Model> model;
+  std::shared_ptr<Answers> answers;
+};
 
 const Kernels* kernels = nullptr;  // the same for every environment
 
@@ -39,10 +61,12 @@ Program program_from(const Napi::Object& from) {
           records<Run>(from, "constantRuns"), records<Bits>(from, "constants")};
 }
 
-// loadModel({ channels, height, width, mean, std, zeros }, programs) → handle
+// loadModel({ channels, height, width, mean, std, zeros }, programs, answer) → handle
+// answer(error message or "", logits [count][classes]) is called for each run, in order.
 Napi::Value load(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
-    if (!info[0].IsObject() || !info[1].IsArray()) throw std::invalid_argument("loadModel: expected a format and programs");
+    if (!info[0].IsObject() || !info[1].IsArray() || !info[2].IsFunction())
+      throw std::invalid_argument("loadModel: expected a format, programs and a function to call");
     const auto format = info[0].As<Napi::Object>();
     ImageFormat image{number(format, "channels"), number(format, "height"), number(format, "width"),
                       records<float>(format, "mean"), records<float>(format, "std"),
@@ -51,7 +75,12 @@ Napi::Value load(const Napi::CallbackInfo& info) {
     std::vector<Program> programs;
     for (std::uint32_t i = 0; i < array.Length(); ++i) programs.push_back(program_from(array.Get(i).As<Napi::Object>()));
     if (programs.empty()) throw std::invalid_argument("loadModel: expected at least one program");
-    auto handle = std::make_unique<Handle>(std::make_shared<Model>(*kernels, std::move(image), std::move(programs)));
+    auto model = std::make_shared<Model>(*kernels, std::move(image), std::move(programs));
+    auto answers = std::make_shared<Answers>();
+    answers->function = Napi::ThreadSafeFunction::New(info.Env(), info[2].As<Napi::Function>(), "easting run", 0, 1,
+                                                      [answers](Napi::Env) { answers->open = false; });
+    answers->function.Unref(info.Env());
+    auto handle = std::make_unique<Handle>(std::move(model), std::move(answers));
     return Napi::External<Handle>::New(info.Env(), handle.release(), [](Napi::Env, Handle* held) { delete held; });
   });
 }
@@ -59,13 +88,14 @@ Napi::Value load(const Napi::CallbackInfo& info) {
 Handle& handle_from(const Napi::Value& value) {
   if (!value.IsExternal()) throw std::invalid_argument("runModel: expected a loaded model");
   Handle& handle = *value.As<Napi::External<Handle>>().Data();
-  if (!handle) throw std::invalid_argument("runModel: expected an open model, got one that was closed");
+  if (!handle.model) throw std::invalid_argument("runModel: expected an open model, got one that was closed");
   return handle;
 }
 
 // What a run takes along: the model, a copy of the images, which JavaScript may change meanwhile, and the logits.
 struct Request {
-  Handle model;
+  std::shared_ptr<Model> model;
+  std::shared_ptr<Answers> answers;
   Pixels form;
   std::int64_t count;
   std::vector<std::byte> pixels;
@@ -86,12 +116,11 @@ void deliver(const Request& request, napi_env env, napi_value callback) {
   napi_call_function(env, undefined, callback, 2, arguments, nullptr);
 }
 
-// runModel(handle, pixels, form, count, callback): callback(error message or "", logits [count][classes])
+// runModel(handle, pixels, form, count)
 Napi::Value run(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
-    const Handle& model = handle_from(info[0]);
-    if (!info[1].IsTypedArray() || !info[4].IsFunction())
-      throw std::invalid_argument("runModel: expected a typed array and a function to call");
+    const auto& [model, answers] = handle_from(info[0]);
+    if (!info[1].IsTypedArray()) throw std::invalid_argument("runModel: expected a typed array");
     const auto array = info[1].As<Napi::TypedArray>();
     const auto form = static_cast<Pixels>(whole_from(info[2], 0, 2));
     const std::int64_t count = whole_from(info[3], 1, 1 << 20);
@@ -101,18 +130,22 @@ Napi::Value run(const Napi::CallbackInfo& info) {
     if (array.ElementSize() != bytes || array.ElementLength() != static_cast<std::size_t>(count * model->image().size()))
       throw std::invalid_argument("runModel: expected the pixels of so many images");
     const auto* data = static_cast<const std::byte*>(array.ArrayBuffer().Data()) + array.ByteOffset();
-    auto request = std::make_shared<Request>(Request{model, form, count, {data, data + array.ByteLength()},
+    auto request = std::make_shared<Request>(Request{model, answers, form, count, {data, data + array.ByteLength()},
                                                      std::vector<Bits>(count * model->classes()), {}});
-    auto answer = Napi::ThreadSafeFunction::New(info.Env(), info[4].As<Napi::Function>(), "easting run", 0, 1);
-    enqueue([request, answer]() mutable {
+    if (answers->pending++ == 0) answers->function.Ref(info.Env());
+    answers->function.Acquire();  // for the queue, whatever becomes of the handle
+    enqueue([request]() mutable {
       try {
         request->model->run(request->pixels.data(), request->form, request->count, request->logits.data());
       } catch (const std::exception& error) {
         request->error = error.what();
       }
       request->model.reset();
+      const auto answer = request->answers->function;
       answer.BlockingCall([request](Napi::Env env, Napi::Function callback) {
-        if (env != nullptr) deliver(*request, env, callback);
+        if (env == nullptr) return;
+        if (--request->answers->pending == 0) request->answers->function.Unref(env);
+        deliver(*request, env, callback);
       });
       answer.Release();
     });
@@ -124,7 +157,7 @@ Napi::Value run(const Napi::CallbackInfo& info) {
 Napi::Value close(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
     if (!info[0].IsExternal()) throw std::invalid_argument("closeModel: expected a loaded model");
-    info[0].As<Napi::External<Handle>>().Data()->reset();
+    info[0].As<Napi::External<Handle>>().Data()->close();
     return info.Env().Undefined();
   });
 }

@@ -14,6 +14,11 @@ export interface RunOptions {
   readonly layout?: PixelLayout;
 }
 
+interface Waiting {
+  resolve(logits: ArrayBuffer): void;
+  reject(error: Error): void;
+}
+
 /** A loaded network. Runs happen in the addon, in order and off this thread. */
 export class Network implements Disposable {
   readonly image: ImageInput;
@@ -21,6 +26,8 @@ export class Network implements Disposable {
   /** What a logit of 1 stands for in a network in integers; null for one in f32. */
   readonly #logitScale: number | null;
   #handle: ModelHandle | null;
+  /** Runs under way, in order. */
+  readonly #waiting: Waiting[] = [];
 
   constructor(graph: Graph | Int8Graph) {
     const { shape, mean, std } = graph.image;
@@ -37,6 +44,7 @@ export class Network implements Disposable {
     this.#handle = native.loadModel(
       format,
       tilesOf(graph).map((pixel) => lower(graph, pixel)),
+      answering(this.#waiting),
     );
     this.#logitScale = int8 ? graph.logitScale : null;
     this.image = graph.image;
@@ -50,7 +58,8 @@ export class Network implements Disposable {
     const { pixels, count } = gatherPixels(images, this.image);
     if (pixels instanceof Float32Array && this.#logitScale !== null)
       throw expected("run", "images as bytes, for a network in integers", "floats");
-    const logits = await this.#compute(pixels, pixels instanceof Float32Array ? 2 : layout === "hwc" ? 0 : 1, count);
+    const form = pixels instanceof Float32Array ? 2 : layout === "hwc" ? 0 : 1;
+    const logits = this.#asFloats(await this.#compute(pixels, form, count));
     const size = this.classes.length;
     return Array.from({ length: count }, (_, i) =>
       classify(logits.subarray(i * size, (i + 1) * size), this.classes, Math.min(top, size)),
@@ -74,17 +83,21 @@ export class Network implements Disposable {
       : Float32Array.from(new Int32Array(logits), (sum) => Math.fround(sum) * scale);
   }
 
-  #compute(pixels: ArrayBufferView, form: number, count: number): Promise<Float32Array> {
+  #compute(pixels: ArrayBufferView, form: number, count: number): Promise<ArrayBuffer> {
     const handle = this.#handle;
     if (!handle) throw expected("run", "an open network", "a closed one", "load it again");
-    return new Promise((resolve, reject) => {
-      native.runModel(handle, pixels, form, count, (error, logits) =>
-        error
-          ? reject(expected("run", "the images to be computed", error, undefined, "EASTING_KERNEL"))
-          : resolve(this.#asFloats(logits)),
-      );
-    });
+    native.runModel(handle, pixels, form, count);
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
+}
+
+/** The addon holds it, so it holds neither the network, which may be dropped unclosed, nor its graph. */
+function answering(waiting: Waiting[]): (error: string, logits: ArrayBuffer) => void {
+  return (error, logits) => {
+    const { resolve, reject } = waiting.shift() as Waiting;
+    if (error) reject(expected("run", "the images to be computed", error, undefined, "EASTING_KERNEL"));
+    else resolve(logits);
+  };
 }
 
 /** Numbers in planes that a tile may take: with more of them, memory costs what loops over longer runs save. */

@@ -7,7 +7,7 @@ export interface Reader {
   /** Sets right what guards a file as a whole, lengths and checksums, so that what they guard is reached. */
   seal(file: Uint8Array): Uint8Array;
   /** Reads it; null for a file that was read, else the message of the reader's own error. Anything else is thrown. */
-  read(file: Uint8Array): string | null;
+  read(file: Uint8Array): string | null | Promise<string | null>;
 }
 
 /** What came of a run: how many files were read and refused, and one file for each kind of outcome. */
@@ -21,7 +21,7 @@ export interface Findings {
  * Gives a reader mutated files, until `done`. Without coverage to guide it, it takes an outcome that it has not seen before, by
  * message, for new ground, and goes on from there too. Throws what the reader throws, with the file.
  */
-export function fuzz(reader: Reader, seed: number, done: (runs: number) => boolean): Findings {
+export async function fuzz(reader: Reader, seed: number, done: (runs: number) => boolean): Promise<Findings> {
   let state = hash32(seed + 1);
   const below = (bound: number) => {
     state = hash32(state + 0x9e3779b9);
@@ -34,9 +34,9 @@ export function fuzz(reader: Reader, seed: number, done: (runs: number) => boole
     let file = pool[below(pool.length)];
     for (let i = below(4); i >= 0; i--) file = mutations[below(mutations.length)](file, below, pool);
     if (below(16) > 0) file = reader.seal(file);
-    const outcome = outcomeOf(reader, file);
+    const outcome = await outcomeOf(reader, file);
     if (outcome === null) read++;
-    const kind = (outcome ?? "read").replace(/-?\d[\d.e+-]*/g, "#");
+    const kind = kindOf(outcome ?? "read");
     if (kinds.has(kind)) continue;
     kinds.set(kind, file);
     pool.push(file);
@@ -44,9 +44,16 @@ export function fuzz(reader: Reader, seed: number, done: (runs: number) => boole
   return { runs, read, kinds };
 }
 
-function outcomeOf(reader: Reader, file: Uint8Array): string | null {
+/** The message without numbers and without what it quotes of the file. */
+const kindOf = (message: string) =>
+  message
+    .replace(/"(?:[^"\\]|\\.)*("|$)/g, '"')
+    .replace(/(in JSON|got [[{]).*/s, "$1")
+    .replace(/-?\d[\d.e+-]*/g, "#");
+
+async function outcomeOf(reader: Reader, file: Uint8Array): Promise<string | null> {
   try {
-    return reader.read(file);
+    return await reader.read(file);
   } catch (error) {
     throw new Error(`${reader.name}: ${error}; the file in base64: ${Buffer.from(file).toString("base64")}`, {
       cause: error,

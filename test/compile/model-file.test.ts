@@ -99,6 +99,40 @@ describe("a model file in integers", () => {
   });
 });
 
+/** `inputs` channels of a pixel each, all read by each of `outputs` channels, and these by two logits. */
+function denseGraph(inputs: number, outputs: number): Int8Graph {
+  let plane = 1;
+  let layer = [0];
+  const convolution = (count: number): Int8Graph["steps"][number] => {
+    const read = layer;
+    const rows = Array.from({ length: count }, (_, i) => {
+      const [first, end] = [i * read.length, (i + 1) * read.length];
+      return { plane: plane + i, channel: i, first, end, multiplier: 1, shift: 7, bias: 0, residual: null };
+    });
+    layer = rows.map((row) => row.plane);
+    plane += count;
+    const weights = Int8Array.from({ length: count * read.length }, (_, k) => (k % 127) + 1);
+    const zeros = new Int8Array(weights.length);
+    const taps = Int32Array.from(weights, (_, k) => read[k % read.length]);
+    return {
+      ...{ op: "convolution", height: 1, width: 1, stride: 1, tensor: null },
+      ...{ inputs: taps, dy: zeros, dx: zeros, weights, rows },
+    };
+  };
+  const steps = [inputs, outputs, 2].map(convolution);
+  const image = { shape: [1, 1, 1] as const, mean: [0], std: [1] };
+  return { image, classes: ["a", "b"], steps, zeros: new Uint8Array(plane), logitScale: 1 };
+}
+
+it("a dense network in integers is refused when it is written if it would be when it is read", {
+  timeout: 60_000,
+}, () => {
+  expect(openModel(encodeModel(denseGraph(300, 300))).graph.steps.length).toBe(3);
+  expect(() => encodeModel(denseGraph(1700, 1700))).toThrow(
+    "model file: expected a network within the limits of its readers, got one that they refuse (expected contents that take at most 4 times the file and 12582912 bytes, got more); leave fewer weights or channels",
+  );
+});
+
 describe.each([
   ["f32", (graph: Graph) => encodeModel(graph)],
   ["int8", (graph: Graph) => encodeModel(quantize(graph, [pixels(8, 1)]))],

@@ -10,14 +10,6 @@
 namespace easting::EASTING_VARIANT {
 namespace {
 
-// One register of the instruction set: a `Vector` that spans several would live in memory inside the hot loops.
-#if defined(__AVX512F__)
-#define EASTING_REGISTER 64
-#elif defined(__AVX2__)
-#define EASTING_REGISTER 32
-#else
-#define EASTING_REGISTER 16
-#endif
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr bool many_registers = true;  // 32, otherwise 16
 #else

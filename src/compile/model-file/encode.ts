@@ -1,7 +1,8 @@
 import { crc32 } from "node:zlib";
-import { expected } from "../../errors.js";
+import { EastingError, expected } from "../../errors.js";
 import type { Graph } from "../graph.js";
 import type { Int8Graph } from "../int8-graph.js";
+import { openModel } from "./decode.js";
 import { HEADER, limits, MAGIC, type ValueType, VERSION, valueTypes, type WeightType } from "./format.js";
 import { toHalf } from "./half.js";
 import { Writer } from "./writer.js";
@@ -11,11 +12,30 @@ export interface EncodeOptions {
   readonly values?: WeightType;
 }
 
-/** The model file of a packed and rounded graph, or of one in integers. */
+/** The model file of a packed and rounded graph, or of one in integers. Throws where a reader would refuse it. */
 export function encodeModel(graph: Graph | Int8Graph, { values = "f32" }: EncodeOptions = {}): Uint8Array {
   const writer = new Writer("zeros" in graph ? graph.zeros : null);
   writer.model(graph);
-  return assemble(writer, graph, "zeros" in graph ? "int8" : values);
+  const file = assemble(writer, graph, "zeros" in graph ? "int8" : values);
+  readable(file);
+  return file;
+}
+
+/** What takes little in the file can take more in memory than readers allow: many weights in int8, many shared ones. */
+function readable(file: Uint8Array): void {
+  try {
+    openModel(file);
+  } catch (error) {
+    if (!(error instanceof EastingError && error.code === "EASTING_MODEL_FILE")) throw error;
+    const [reason] = error.message.replace("model file: ", "").split(";");
+    throw expected(
+      "model file",
+      "a network within the limits of its readers",
+      `one that they refuse (${reason})`,
+      "leave fewer weights or channels",
+      error.code,
+    );
+  }
 }
 
 function assemble({ structure, numbers, weights }: Writer, { image, steps }: Graph | Int8Graph, values: ValueType) {

@@ -87,7 +87,7 @@ export function encodeProgram<C extends Linear, P extends Mean>(
   const rows = graph.steps.flatMap((step) => (step.op === "convolution" ? step.rows : []));
   const most = (values: number[]) => values.reduce((a, b) => Math.max(a, b), 1);
   return {
-    bits: Uint8Array.of(...writer.out.bytes, 0, 0, 0, 0), // read four bytes at a time
+    bits: Uint8Array.from([...writer.out.bytes, 0, 0, 0, 0]), // read four bytes at a time
     start,
     weights: writer.weights,
     bands: writer.bands,
