@@ -12,29 +12,36 @@ export interface EncodeOptions {
   readonly values?: WeightType;
 }
 
-/** The model file of a packed and rounded graph, or of one in integers. Throws where a reader would refuse it. */
+/**
+ * The model file of a packed and rounded graph, or of one in integers. Shared weights stand in it once, or, where readers
+ * would not take the memory that it says so little about, at each use. Throws where they would refuse that, too.
+ */
 export function encodeModel(graph: Graph | Int8Graph, { values = "f32" }: EncodeOptions = {}): Uint8Array {
-  const writer = new Writer("zeros" in graph ? graph.zeros : null);
-  writer.model(graph);
-  const file = assemble(writer, graph, "zeros" in graph ? "int8" : values);
-  readable(file);
-  return file;
+  let reason = "";
+  for (const once of [true, false]) {
+    const writer = new Writer("zeros" in graph ? graph.zeros : null);
+    writer.model(graph, once);
+    const file = assemble(writer, graph, "zeros" in graph ? "int8" : values);
+    reason = refusal(file);
+    if (!reason) return file;
+  }
+  throw expected(
+    "model file",
+    "a network within the limits of its readers",
+    `one that they refuse (${reason})`,
+    "leave fewer weights or channels",
+    "EASTING_MODEL_FILE",
+  );
 }
 
-/** What takes little in the file can take more in memory than readers allow: many weights in int8, many shared ones. */
-function readable(file: Uint8Array): void {
+/** Why readers would not take the file, "" if they would. */
+function refusal(file: Uint8Array): string {
   try {
     openModel(file);
+    return "";
   } catch (error) {
     if (!(error instanceof EastingError && error.code === "EASTING_MODEL_FILE")) throw error;
-    const [reason] = error.message.replace("model file: ", "").split(";");
-    throw expected(
-      "model file",
-      "a network within the limits of its readers",
-      `one that they refuse (${reason})`,
-      "leave fewer weights or channels",
-      error.code,
-    );
+    return error.message.replace("model file: ", "").split(";")[0];
   }
 }
 

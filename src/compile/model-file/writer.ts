@@ -29,7 +29,8 @@ export class Writer {
   /** Of a graph in integers the zeros of its planes, else null. */
   constructor(private readonly zeros: Uint8Array | null) {}
 
-  model(graph: Graph | Int8Graph): void {
+  /** With `once` shared weights are written once, otherwise at each use. */
+  model(graph: Graph | Int8Graph, once: boolean): void {
     const { image, classes } = graph;
     const { structure } = this;
     for (const extent of image.shape) structure.natural("header", extent);
@@ -39,7 +40,7 @@ export class Writer {
     structure.natural("header", classes.length);
     structure.natural("header", named ? 1 : 0);
     if (named) for (const name of classes) structure.text(name);
-    const { tensors, uses } = codeShared(graph);
+    const { tensors, uses } = once ? codeShared(graph) : { tensors: [], uses: new Map() };
     structure.natural("header", tensors.length);
     for (const tensor of tensors) encodeTensor(structure, this.zeros ? null : this.weights, tensor);
     structure.natural("header", graph.steps.length);
