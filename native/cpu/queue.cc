@@ -36,9 +36,9 @@ class Queue {
     std::lock_guard lock(mutex_);
     if (error_.empty()) error_ = message;
   }
-  double busy_seconds() {
-    std::lock_guard lock(mutex_);
-    return busy_.count();
+  double busy_seconds() const {
+    const std::chrono::steady_clock::duration busy(busy_.load(std::memory_order_relaxed));
+    return std::chrono::duration<double>(busy).count();
   }
   std::string take_error() {
     std::lock_guard lock(mutex_);
@@ -58,20 +58,22 @@ class Queue {
         lock.lock();
       }
       filled_.wait(lock, [this] { return !kernels_.empty(); });
-      auto kernel = std::move(kernels_.front());
-      kernels_.pop_front();
+      std::deque<std::function<void()>> batch;
+      batch.swap(kernels_);
       running_ = true;
       lock.unlock();
-      const auto start = std::chrono::steady_clock::now();
-      try {
-        kernel();
-      } catch (const std::exception& error) {
-        fail(error.what());
+      for (auto start = std::chrono::steady_clock::now(); !batch.empty(); batch.pop_front()) {
+        try {
+          batch.front()();
+        } catch (const std::exception& error) {
+          fail(error.what());
+        }
+        batch.front() = nullptr;  // with what it holds, before its time ends
+        const auto end = std::chrono::steady_clock::now();
+        busy_.fetch_add((end - start).count(), std::memory_order_relaxed);
+        start = end;
       }
-      kernel = nullptr;
-      const auto end = std::chrono::steady_clock::now();
       lock.lock();
-      busy_ += end - start;
       running_ = false;
       if (kernels_.empty()) idle_.notify_all();
     }
@@ -82,7 +84,7 @@ class Queue {
   std::deque<std::function<void()>> kernels_;
   bool running_ = false;
   std::atomic<std::uint64_t> pushed_{0};  // kernels, ever
-  std::chrono::duration<double> busy_{0};
+  std::atomic<std::chrono::steady_clock::rep> busy_{0};
   std::string error_;
   std::thread thread_;
 };
