@@ -371,14 +371,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("busy", busy);
   add("threads", threads);
   add("devices", devices);
-#ifdef EASTING_HAS_X86_VARIANTS
-#define EASTING_PICK(name) pick(&baseline_f32::name, &avx2_f32::name, &avx512_f32::name)
-#else
-#define EASTING_PICK(name) &baseline_f32::name
-#endif
-  inference::add_functions(exports, {EASTING_PICK(run_rows_f32), EASTING_PICK(run_rows_i32),
-                                    EASTING_PICK(write_bytes_f32), EASTING_PICK(write_bytes_i32)});
-#undef EASTING_PICK
+  inference::add_functions(exports, {PICK(f32, run_rows_f32), PICK(f32, run_rows_i32),
+                                    PICK(f32, write_bytes_f32), PICK(f32, write_bytes_i32)});
+#undef PICK
   return exports;
 }
 
