@@ -36,6 +36,11 @@ export class Buffers {
     return this.#hold(Tensor.from(numbers, [numbers.length])).buffer;
   }
 
+  /** @param {number[]} numbers */
+  doubles(numbers) {
+    return this.#hold(Tensor.from(numbers, [numbers.length], { dtype: "f64" })).buffer;
+  }
+
   /** Random positive numbers. @param {number} size */
   positive(size) {
     return this.#hold(Tensor.from(uniform({ seed: 2, purpose: "test" }, size, 0.5, 1.5), [size])).buffer;
@@ -152,7 +157,7 @@ function activationCases(c, side) {
   });
   const channels = c;
   /** @param {Buffers} b */
-  const dynamic = (b) => ({ x: b.real(size), u: b.real(4 * c * n), channels, batch: n, beta: 1, blend_outputs: false });
+  const dynamic = (b) => ({ x: b.real(size), u: b.real(4 * c * n), channels, batch: n, beta: b.doubles([1]), blend_outputs: false });
   /** Every second channel a plane, the others a constant. @param {Buffers} b */
   const half = (b) => ({ channels, x_kind: b.integers(index(c).map((i) => 1 + (i % 2))) });
   return [
@@ -352,17 +357,15 @@ function sparseConvCases(c, side, density) {
 /** Kernels over all weights at once. @param {number} size @returns {Case[]} */
 function weightCases(size) {
   const name = `${size} weights`;
-  const rates = { learning_rate: 1e-4, weight_decay: 1e-4 };
+  const rates = (/** @type {any} */ b) => ({ schedule: b.doubles([1e-4, 100]), weight_decay: 1e-4 });
   return [
     {
       kernel: "sgd_step",
       size: name,
       bytes: 20 * size, // reads weight, gradient, velocity; writes weight, velocity
       args: (b) => ({
-        weight: b.real(size),
-        gradient: b.real(size),
-        velocity: b.real(size),
-        ...rates,
+        tensors: [b.real(size), b.real(size), b.real(size)],
+        ...rates(b),
         momentum: 0.9,
         nesterov: true,
       }),
@@ -372,22 +375,18 @@ function weightCases(size) {
       size: name,
       bytes: 28 * size, // reads weight, gradient, both moments; writes all but the gradient
       args: (b) => ({
-        weight: b.real(size),
-        gradient: b.real(size),
-        first: b.real(size),
-        second: b.positive(size),
-        ...rates,
+        tensors: [b.real(size), b.real(size), b.real(size), b.positive(size)],
+        ...rates(b),
         beta1: 0.9,
         beta2: 0.999,
         epsilon: 1e-8,
-        step: 100,
       }),
     },
     {
       kernel: "sum_of_squares",
       size: name,
       bytes: 4 * size,
-      args: (b) => ({ x: b.real(size), y: b.real(1), position: 0 }),
+      args: (b) => ({ xs: [b.real(size)], y: b.real(1) }),
     },
     {
       kernel: "gather",
@@ -429,7 +428,12 @@ function otherCases() {
       bytes: 4 * (4 + 2) * pooled,
       args: (b) => {
         const winner = b.integers(index(pooled));
-        native.f32.max_pool_forward(b.real(4 * pooled), /** @type {any} */ (poolShape), b.real(pooled), winner);
+        native.kernels.cpu.f32.max_pool_forward(
+          b.real(4 * pooled),
+          /** @type {any} */ (poolShape),
+          b.real(pooled),
+          winner,
+        );
         return { dy: b.real(pooled), winner, shape: poolShape, dx: b.real(4 * pooled) };
       },
     },

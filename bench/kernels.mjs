@@ -54,9 +54,9 @@ function parametersOf(signature) {
  * @param {string} kernel @param {Record<string, unknown>} args
  */
 function bind(kernel, args) {
-  const run = /** @type {Record<string, (...values: unknown[]) => void>} */ (/** @type {unknown} */ (native.f32))[
-    kernel
-  ];
+  const run = /** @type {Record<string, (...values: unknown[]) => void>} */ (
+    /** @type {unknown} */ (native.kernels.cpu.f32)
+  )[kernel];
   const parameters = parametersOf(native.signatures[kernel]);
   for (const name of Object.keys(args))
     if (!parameters.some((parameter) => parameter.name === name))

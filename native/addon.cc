@@ -52,6 +52,23 @@
 #undef EASTING_VARIANT
 #undef EASTING_STORED
 #endif
+#ifdef EASTING_CUDA
+#define EASTING_VARIANT cuda_f32
+#define EASTING_STORED float
+#include "kernels.h"
+#undef EASTING_VARIANT
+#undef EASTING_STORED
+#define EASTING_VARIANT cuda_bf16
+#define EASTING_STORED bfloat16
+#include "kernels.h"
+#undef EASTING_VARIANT
+#undef EASTING_STORED
+#define EASTING_VARIANT cuda_f64
+#define EASTING_STORED double
+#include "kernels.h"
+#undef EASTING_VARIANT
+#undef EASTING_STORED
+#endif
 
 namespace easting {
 namespace {
@@ -287,10 +304,11 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
 }
 
 // Adds a function that converts its arguments and leaves the kernel to the queue.
-template <class... A>
+template <Device device, class... A>
 void bind(Napi::Object& kernels, const char* name, void (*kernel)(A...)) {
   const auto call = [](const Napi::CallbackInfo& info) {
     return guarded(info, [&] {
+      device_of_kernel = device;
       if (info.Length() != sizeof...(A))
         throw std::invalid_argument("kernel: expected " + std::to_string(sizeof...(A)) + " arguments, got " +
                                     std::to_string(info.Length()));
@@ -319,41 +337,47 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
     }
   });
 
-  auto f32 = Napi::Object::New(env), bf16 = Napi::Object::New(env), f64 = Napi::Object::New(env),
-       signatures = Napi::Object::New(env);
+  auto kernels = Napi::Object::New(env);
+  const auto add_device = [&](const char* device, auto bind_all) {
+    auto f32 = Napi::Object::New(env), bf16 = Napi::Object::New(env), f64 = Napi::Object::New(env);
+    bind_all(f32, bf16, f64);
+    auto types = Napi::Object::New(env);
+    types.Set("f32", f32);
+    types.Set("bf16", bf16);
+    types.Set("f64", f64);
+    kernels.Set(device, types);
+  };
 #ifdef EASTING_HAS_X86_VARIANTS
 #define PICK(type, name) pick(&baseline_##type::name, &avx2_##type::name, &avx512_##type::name)
 #else
 #define PICK(type, name) &baseline_##type::name
 #endif
-#define KERNEL(name, arguments) bind(f32, #name, PICK(f32, name));
+// A kernel whose arguments are the same in f32 and bf16 reads and writes no activation: there is only the one for f32.
+#define BIND(device, name, f32_kernel, bf16_kernel, f64_kernel)              \
+  bind<device>(f32, #name, f32_kernel);                                      \
+  if constexpr (std::is_same_v<decltype(f32_kernel), decltype(bf16_kernel)>) \
+    bind<device>(bf16, #name, f32_kernel);                                   \
+  else                                                                       \
+    bind<device>(bf16, #name, bf16_kernel);                                  \
+  bind<device>(f64, #name, f64_kernel);
+  add_device("cpu", [](auto& f32, auto& bf16, auto& f64) {
+#define KERNEL(name, arguments) BIND(Device::cpu, name, PICK(f32, name), PICK(bf16, name), &baseline_f64::name)
 #include "kernels.def"
 #undef KERNEL
-// A kernel whose arguments are the same in both reads and writes no activation: there is only the one for f32.
-#define KERNEL(name, arguments)                                                            \
-  if constexpr (std::is_same_v<decltype(&baseline_f32::name), decltype(&baseline_bf16::name)>) \
-    bind(bf16, #name, PICK(f32, name));                                                    \
-  else                                                                                     \
-    bind(bf16, #name, PICK(bf16, name));
+  });
+#ifdef EASTING_CUDA
+  add_device("cuda", [](auto& f32, auto& bf16, auto& f64) {
+#define KERNEL(name, arguments) BIND(Device::cuda, name, &cuda_f32::name, &cuda_bf16::name, &cuda_f64::name)
 #include "kernels.def"
 #undef KERNEL
-#define KERNEL(name, arguments) bind(f64, #name, &baseline_f64::name);
-#include "kernels.def"
-#undef KERNEL
+  });
+#endif
+#undef BIND
+  auto signatures = Napi::Object::New(env);
 #define KERNEL(name, arguments) signatures.Set(#name, #arguments);
 #include "kernels.def"
 #undef KERNEL
-#ifdef EASTING_CUDA
-  auto cuda_f32 = Napi::Object::New(env);
-#define KERNEL(name, arguments) bind(cuda_f32, #name, &cuda_f32::name);
-#include "elementwise.def"
-#undef KERNEL
-  exports.Set("cudaF32", cuda_f32);
-#endif
-
-  exports.Set("f32", f32);
-  exports.Set("bf16", bf16);
-  exports.Set("f64", f64);
+  exports.Set("kernels", kernels);
   exports.Set("signatures", signatures);
   const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(env, function, name));

@@ -85,6 +85,9 @@ Buffers& buffers_of(Napi::Env env);
 template <class T>
 struct Argument;
 
+// The device of the kernel whose arguments are being read: its buffers must lie there.
+inline thread_local Device device_of_kernel = Device::cpu;
+
 template <class T, class Span>
 Span span_of(const Napi::Value& value) {
   if (value.IsNull() || value.IsUndefined()) return {};
@@ -94,6 +97,9 @@ Span span_of(const Napi::Value& value) {
     throw std::invalid_argument(std::string("kernel: expected a buffer of ") + type_names[static_cast<int>(type_of<T>)] +
                                 ", got " + type_names[static_cast<int>(buffer.type)] +
                                 (buffer.type == Type::bf16 ? "; convert it with cast" : ""));
+  if (buffer.device != device_of_kernel)
+    throw std::invalid_argument(std::string("kernel: expected buffers on ") + device_names[static_cast<int>(device_of_kernel)] +
+                                ", got one on " + device_names[static_cast<int>(buffer.device)] + "; move the tensor with to()");
   return {static_cast<T*>(buffer.data), buffer.size};
 }
 
@@ -192,6 +198,32 @@ struct Argument<BatchNormBackward<Stored>> {
     if (value.IsNull()) return {};
     Fields f(value, 21);
     return {f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f};
+  }
+};
+
+template <class T>
+inline constexpr std::uint32_t field_count = 1;
+template <class Real>
+inline constexpr std::uint32_t field_count<SgdTensor<Real>> = 3;
+template <class Real>
+inline constexpr std::uint32_t field_count<AdamTensor<Real>> = 4;
+
+// A flat array: the fields of the first, of the second ...
+template <class T>
+struct Argument<List<T>> {
+  static List<T> from(const Napi::Value& value) {
+    constexpr std::uint32_t fields = field_count<T>;
+    const std::uint32_t length = value.IsArray() ? value.As<Napi::Array>().Length() : 1;
+    if (!value.IsArray() || length % fields != 0)
+      throw std::invalid_argument("kernel: expected an array of buffer handles, " + std::to_string(fields) + " each");
+    Fields f(value, length);
+    List<T> list(length / fields);
+    for (T& item : list) {
+      if constexpr (fields == 1) item = f;
+      else if constexpr (fields == 3) item = {f, f, f};
+      else item = {f, f, f, f};
+    }
+    return list;
   }
 };
 

@@ -5,6 +5,7 @@
 namespace easting {
 
 enum class Device : int { cpu = 0, cuda = 1 };
+inline constexpr const char* device_names[] = {"cpu", "cuda"};
 
 struct MemoryCount {
   std::size_t live, peak, reserved;

@@ -3,12 +3,6 @@
 #pragma once
 #include "types.h"
 
-#ifdef __CUDACC__
-#define EASTING_BOTH __host__ __device__
-#else
-#define EASTING_BOTH
-#endif
-
 namespace easting {
 
 struct Random4 {

@@ -3,6 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
+#include <vector>
+
+// What host and device share, g++ and nvcc compile alike.
+#ifdef __CUDACC__
+#define EASTING_BOTH __host__ __device__
+#else
+#define EASTING_BOTH
+#endif
 
 namespace easting {
 
@@ -10,13 +18,13 @@ namespace easting {
 // stays NaN.
 struct bfloat16 {
   std::uint16_t bits;
-  operator float() const { return __builtin_bit_cast(float, std::uint32_t{bits} << 16); }
-  bfloat16& operator=(float x) {
+  EASTING_BOTH operator float() const { return __builtin_bit_cast(float, std::uint32_t{bits} << 16); }
+  EASTING_BOTH bfloat16& operator=(float x) {
     const auto word = __builtin_bit_cast(std::uint32_t, x), rounded = word + 0x7fff + (word >> 16 & 1);
     bits = static_cast<std::uint16_t>((x != x ? word | 0x400000 : rounded) >> 16);
     return *this;
   }
-  bfloat16& operator+=(float x) { return *this = *this + x; }
+  EASTING_BOTH bfloat16& operator+=(float x) { return *this = *this + x; }
 };
 
 // What numbers stored as `Stored` are computed in; also the type of parameters, statistics and sums.
@@ -28,8 +36,8 @@ template <class T>
 struct In {
   const T* data = nullptr;
   std::int64_t size = 0;
-  explicit operator bool() const { return data != nullptr; }
-  const T& operator[](std::int64_t i) const { return data[i]; }
+  EASTING_BOTH explicit operator bool() const { return data != nullptr; }
+  EASTING_BOTH const T& operator[](std::int64_t i) const { return data[i]; }
 };
 
 // A writable run of elements; null when left out. It may alias an `In` only where the kernel says so.
@@ -37,18 +45,18 @@ template <class T>
 struct Out {
   T* data = nullptr;
   std::int64_t size = 0;
-  explicit operator bool() const { return data != nullptr; }
-  T& operator[](std::int64_t i) const { return data[i]; }
+  EASTING_BOTH explicit operator bool() const { return data != nullptr; }
+  EASTING_BOTH T& operator[](std::int64_t i) const { return data[i]; }
 };
 
 // A 2-d convolution or pooling over activations [c][h][w][n] (batch innermost), giving [o][out_h][out_w][n].
 struct ConvShape {
   std::int32_t c, h, w, n, o, kh, kw, stride, padding;
-  std::int32_t out_h() const { return (h + 2 * padding - kh) / stride + 1; }
-  std::int32_t out_w() const { return (w + 2 * padding - kw) / stride + 1; }
-  std::int64_t taps() const { return std::int64_t{kh} * kw; }
-  std::int64_t in_plane() const { return std::int64_t{h} * w * n; }
-  std::int64_t out_plane() const { return std::int64_t{out_h()} * out_w() * n; }
+  EASTING_BOTH std::int32_t out_h() const { return (h + 2 * padding - kh) / stride + 1; }
+  EASTING_BOTH std::int32_t out_w() const { return (w + 2 * padding - kw) / stride + 1; }
+  EASTING_BOTH std::int64_t taps() const { return std::int64_t{kh} * kw; }
+  EASTING_BOTH std::int64_t in_plane() const { return std::int64_t{h} * w * n; }
+  EASTING_BOTH std::int64_t out_plane() const { return std::int64_t{out_h()} * out_w() * n; }
 };
 
 // BatchNorm over (h, w, n) of each channel, with what is fused behind it: y = relu(xhat * weight + bias + residual).
@@ -67,7 +75,7 @@ struct BatchNormForward {
   Out<Stored> y;
   Out<std::int32_t> y_kind;
   Out<Real> y_value;
-  explicit operator bool() const { return mean.data != nullptr; }
+  EASTING_BOTH explicit operator bool() const { return mean.data != nullptr; }
 };
 
 // Its gradients. dy is masked by the ReLU in place: it is then the residual's gradient. With g = masked dy:
@@ -91,7 +99,23 @@ struct BatchNormBackward {
   Out<Stored> dx;
   Out<Real> dweight, dbias;
   bool accumulate = false;  // adds to dweight and dbias
-  explicit operator bool() const { return x.data != nullptr; }
+  EASTING_BOTH explicit operator bool() const { return x.data != nullptr; }
+};
+
+// Tensors that one kernel takes together, so that many small ones cost one call.
+template <class T>
+using List = std::vector<T>;
+template <class Real>
+struct SgdTensor {
+  Out<Real> weight;
+  In<Real> gradient;
+  Out<Real> velocity;
+};
+template <class Real>
+struct AdamTensor {
+  Out<Real> weight;
+  In<Real> gradient;
+  Out<Real> first, second;
 };
 
 // What a random number is drawn for; with the element's index it determines the number (random.h).

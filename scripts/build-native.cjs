@@ -11,7 +11,8 @@ const { sourceHash } = require("./source-hash.cjs");
 const USAGE = `Usage: node scripts/build-native.cjs [options]
 
   --if-missing          build only when the library is missing or older than its sources
-  --cuda auto|on|off    CUDA backend (default: EASTING_CUDA or auto: where nvcc is found)
+  --cuda auto|on|off    CUDA backend (default: EASTING_CUDA or auto: where nvcc is found); emulated, for tests, builds it
+                        to run on the CPU, in build/cuda-emulation: run with EASTING_PREBUILD=$PWD/build/cuda-emulation
   --cuda-archs <list>   CUDA architectures, separated by ";" (default: EASTING_CUDA_ARCHS or 90)
   --sanitize <name>     address, undefined or thread; the library then lies in build/<name>/build/Release:
                         run with EASTING_PREBUILD=$PWD/build/<name> and the sanitizer's runtime in LD_PRELOAD
@@ -71,20 +72,24 @@ function main() {
     return;
   }
   const cuda = options.cuda.toUpperCase();
-  if (!["AUTO", "ON", "OFF"].includes(cuda)) fail(`--cuda: expected auto, on or off, got ${options.cuda}`);
+  if (!["AUTO", "ON", "OFF", "EMULATED"].includes(cuda))
+    fail(`--cuda: expected auto, on, off or emulated, got ${options.cuda}`);
   if (!["", "address", "undefined", "thread"].includes(options.sanitize)) {
     fail(`--sanitize: expected address, undefined or thread, got ${options.sanitize}`);
   }
   if (!existsSync(join(root, "native", "addon.cc"))) fail("expected the native sources in native/, found none");
 
-  const work = join(root, "build", `cmake-${options.sanitize || "release"}`);
-  const output = options.sanitize
-    ? join(root, "build", options.sanitize, "build", "Release")
-    : join(root, "build", "Release");
+  const flavour = [cuda === "EMULATED" && "cuda-emulation", options.sanitize].filter(Boolean).join("-");
+  const work = join(root, "build", `cmake-${flavour || "release"}`);
+  const output = join(root, "build", ...(flavour ? [flavour, "build"] : []), "Release");
   const library = join(output, "easting.node");
   const stamp = join(output, "easting.sources");
   const settings = JSON.stringify([cuda, options["cuda-archs"], options.sanitize, process.arch, process.platform]);
-  const hash = sourceHash(root, ["native", "CMakeLists.txt"], settings);
+  const hash = sourceHash(
+    root,
+    ["native", "CMakeLists.txt", ...(cuda === "EMULATED" ? ["test/cuda-emulation"] : [])],
+    settings,
+  );
   const fresh = existsSync(library) && existsSync(stamp) && readFileSync(stamp, "utf8") === hash;
   if (options["if-missing"] && fresh) return;
 

@@ -69,7 +69,7 @@ export interface Kernels {
   relu_backward(y: Buffer, dy: Buffer, dx: Buffer, accumulate: boolean): void;
   sum(x: Buffer, factor: number, y: Buffer, accumulate: boolean): void;
   dot(a: Buffer, b: Buffer, y: Buffer, accumulate: boolean): void;
-  sum_of_squares(x: Buffer, y: Buffer, position: number): void;
+  sum_of_squares(xs: readonly Buffer[], y: Buffer): void;
   broadcast(x: Buffer, factor: number, y: Buffer, accumulate: boolean): void;
   channel_sum(x: Buffer, channels: number, y: Buffer, accumulate: boolean): void;
   add_bias(x: Buffer, bias: Buffer, channels: number, y: Buffer): void;
@@ -91,9 +91,9 @@ export interface Kernels {
   batch_norm_forward(x: Buffer, x_kind: Buffer, channels: number, norm: BatchNormForward): void;
   batch_norm_backward(channels: number, norm: BatchNormBackward): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
-  dyrelu_forward(x: Buffer, u: Buffer, channels: number, batch: number, beta: number, blend_outputs: boolean, y: Buffer): void;
+  dyrelu_forward(x: Buffer, u: Buffer, channels: number, batch: number, beta: Buffer, blend_outputs: boolean, y: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
-  dyrelu_backward(x: Buffer, u: Buffer, dy: Buffer, channels: number, batch: number, beta: number, blend_outputs: boolean, dx: Buffer, accumulate_dx: boolean, du: Buffer): void;
+  dyrelu_backward(x: Buffer, u: Buffer, dy: Buffer, channels: number, batch: number, beta: Buffer, blend_outputs: boolean, dx: Buffer, accumulate_dx: boolean, du: Buffer): void;
   narrow(x: Buffer, y: Buffer, accumulate: boolean): void;
   widen(x: Buffer, y: Buffer, accumulate: boolean): void;
   expand_forward(x: Buffer, x_kind: Buffer, x_value: Buffer, channels: number, y: Buffer): void;
@@ -111,12 +111,19 @@ export interface Kernels {
   count_correct(logits: Buffer, labels: Buffer, classes: number, top: number, correct: Buffer): void;
   clip_factor(sums_of_squares: Buffer, maximum: number, factor: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
-  sgd_step(weight: Buffer, gradient: Buffer, velocity: Buffer, gradient_scale: Buffer, learning_rate: number, momentum: number, weight_decay: number, nesterov: boolean): void;
+  sgd_step(tensors: readonly Buffer[], gradient_scale: Buffer, schedule: Buffer, momentum: number, weight_decay: number, nesterov: boolean): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
-  adam_step(weight: Buffer, gradient: Buffer, first: Buffer, second: Buffer, gradient_scale: Buffer, learning_rate: number, beta1: number, beta2: number, epsilon: number, weight_decay: number, step: number): void;
+  adam_step(tensors: readonly Buffer[], gradient_scale: Buffer, schedule: Buffer, beta1: number, beta2: number, epsilon: number, weight_decay: number): void;
   top_k(scores: Buffer, identity: Buffer, excluded: Buffer, key: RandomKey, positions: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
   augment(images: Buffer, indices: Buffer, mean: Buffer, deviation: Buffer, shape: ConvShape, reflect: boolean, flip: boolean, random: boolean, key: RandomKey, y: Buffer): void;
+}
+
+export interface KernelsByType {
+  readonly f32: Kernels;
+  /** Activations and their gradients in bf16, all else in f32. */
+  readonly bf16: Kernels;
+  readonly f64: Kernels;
 }
 
 /** One way of running a network, as `native/inference/model.h` has it; src/inference writes it. */
@@ -138,10 +145,7 @@ declare const model: unique symbol;
 export type ModelHandle = { readonly [model]: true };
 
 export interface Addon {
-  readonly f32: Kernels;
-  /** Activations and their gradients in bf16, all else in f32. */
-  readonly bf16: Kernels;
-  readonly f64: Kernels;
+  readonly kernels: { readonly cpu: KernelsByType /** In builds with CUDA. */; readonly cuda?: KernelsByType };
   /** Kernel name → its C++ argument list. */
   readonly signatures: Readonly<Record<string, string>>;
   /** device (0 cpu, 1 cuda), type (0 f32, 1 f64, 2 i32, 3 u8, 4 bf16), elements → uninitialised buffer. */

@@ -33,6 +33,8 @@ const typescript: Readonly<Record<string, string>> = {
   "BatchNormForward<Stored>": "BatchNormForward",
   "BatchNormBackward<Stored>": "BatchNormBackward",
 };
+const isBuffer = (cpp: string) => /^(In|Out)</.test(cpp);
+const isList = (cpp: string) => cpp.startsWith("List<");
 
 /** The C++ argument list `(In<Real> x, bool relu)`, with each type as TypeScript sees it. */
 function bound(signature: string): (Argument & { native: string })[] {
@@ -41,7 +43,8 @@ function bound(signature: string): (Argument & { native: string })[] {
     .split(", ")
     .map((argument) => {
       const [type, name] = argument.split(" ");
-      return { name, type: /^(In|Out)</.test(type) ? "Buffer" : typescript[type], native: type };
+      const seen = isBuffer(type) ? "Buffer" : isList(type) ? "readonly Buffer[]" : typescript[type];
+      return { name, type: seen, native: type };
     });
 }
 
@@ -58,7 +61,7 @@ describe("kernels", () => {
   });
 
   it("exist in every number type", () => {
-    for (const kernels of [native.f32, native.bf16, native.f64])
+    for (const kernels of [native.kernels.cpu.f32, native.kernels.cpu.bf16, native.kernels.cpu.f64])
       expect(Object.keys(kernels)).toEqual(Object.keys(native.signatures));
   });
 });
@@ -98,6 +101,10 @@ describe.each(["f32", "bf16", "f64"] as const)("a wrong call of a kernel in %s i
     "In<int32_t>": i32,
     "Out<int32_t>": i32,
     "In<uint8_t>": u8,
+    "In<double>": f64,
+    "List<In<Real>>": [r, r],
+    "List<SgdTensor<Real>>": [r, r, r],
+    "List<AdamTensor<Real>>": [r, r, r, r],
     bool: false,
     double: 1,
     int32_t: 1,
@@ -108,9 +115,14 @@ describe.each(["f32", "bf16", "f64"] as const)("a wrong call of a kernel in %s i
     "BatchNormBackward<Stored>": [s, i32, s, i32, s, i32, r, r, r, r, r, true, true, true, i32, i32, r, s, r, r, false],
   };
   const wrong = (cpp: string): unknown[] => {
-    if (/^(In|Out)</.test(cpp)) {
+    if (isBuffer(cpp)) {
       const others = [f32, f64, i32, u8, bf16].filter((buffer) => buffer !== fitting[cpp]);
       return [...others, freed, -1, 1e300, Number.NaN, 12345678, "1", {}, true, Symbol("x"), () => 1];
+    }
+    if (isList(cpp)) {
+      const right = fitting[cpp] as number[];
+      const short = right.length > 2 ? [right.slice(1), [...right, r]] : []; // a list of buffers has any length
+      return [null, undefined, 7, "list", ...short, right.with(0, freed), right.with(0, i32), right.map(() => "1")];
     }
     if (cpp === "ConvShape" || cpp === "RandomKey") {
       const right = fitting[cpp] as number[];
@@ -138,7 +150,7 @@ describe.each(["f32", "bf16", "f64"] as const)("a wrong call of a kernel in %s i
   };
 
   it.each(signatures)("%s", (name, list) => {
-    const kernel = untyped(native[real], name);
+    const kernel = untyped(native.kernels.cpu[real], name);
     const right = list.map((argument) => fitting[argument.native]);
     expectCode(() => kernel());
     expectCode(() => kernel(...right.slice(1)));
@@ -270,7 +282,7 @@ describe("the addon", () => {
     const data = new Float32Array(64).fill(1);
     native.upload(f32, data, 0);
     data.fill(2);
-    native.f32.scale(f32, 3, f32, false);
+    native.kernels.cpu.f32.scale(f32, 3, f32, false);
     native.upload(f32, Float32Array.of(9), 4 * 63);
     const result = new Float32Array(64);
     native.download(f32, result, 0);

@@ -3,8 +3,8 @@
 #pragma once
 #include <cmath>
 
-#include "affine.h"
-#include "channels.h"
+#include "../affine.h"
+#include "../channels.h"
 #include "vector.h"
 
 namespace easting::EASTING_VARIANT {

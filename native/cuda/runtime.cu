@@ -71,12 +71,42 @@ void* allocate(std::size_t bytes) {
 // Also called while the process exits, when the driver may be gone already.
 void release(void* block) { static_cast<void>(cudaFree(block)); }
 
+namespace {
+cudaStream_t queue = nullptr;
+}
+
+cudaStream_t stream() {
+  if (!queue) check(cudaStreamCreateWithFlags(&queue, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  return queue;
+}
+
+void synchronize() {
+  if (queue) check(cudaStreamSynchronize(queue), "cudaStreamSynchronize");
+}
+
+// A block that became too small is kept: what was queued or captured may still use it. Sizes double, so that all of them
+// together are less than twice the largest.
+void* scratch(int slot, std::size_t bytes) {
+  static struct {
+    void* block;
+    std::size_t size;
+  } slots[4];
+  auto& [block, size] = slots[slot];
+  if (bytes > size) {
+    const std::size_t wanted = bytes > 2 * size ? bytes : 2 * size;
+    block = allocate(wanted);
+    size = wanted;
+  }
+  return block;
+}
+
 void upload(void* device, const void* host, std::size_t bytes) {
-  check(cudaMemcpy(device, host, bytes, cudaMemcpyHostToDevice), "cudaMemcpy");
+  check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream()), "cudaMemcpyAsync");
 }
 
 void download(void* host, const void* device, std::size_t bytes) {
-  check(cudaMemcpy(host, device, bytes, cudaMemcpyDeviceToHost), "cudaMemcpy");
+  check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream()), "cudaMemcpyAsync");
+  synchronize();
 }
 
 }  // namespace easting::cuda

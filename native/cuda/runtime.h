@@ -1,11 +1,9 @@
-// The CUDA side as addon.cc and memory.cc see it: plain C++, no CUDA header. One device, the default stream, so that
-// work and copies run in the order in which they were queued.
+// The CUDA side as addon.cc and memory.cc see it: plain C++, no CUDA header. One device and one stream, so that work and
+// copies run in the order in which they were queued.
 #pragma once
 #include <cstddef>
 #include <string>
 #include <vector>
-
-#include "../types.h"
 
 namespace easting::cuda {
 
@@ -23,12 +21,7 @@ void release(void* block);
 void upload(void* device, const void* host, std::size_t bytes);
 void download(void* host, const void* device, std::size_t bytes);
 
-}  // namespace easting::cuda
+// Returns once all work queued so far is done; throws what went wrong in it. Nothing where CUDA was never used.
+void synchronize();
 
-namespace easting::cuda_f32 {
-using Stored = float;  // of activations: f32 only here
-using Real = float;
-#define KERNEL(name, arguments) void name arguments;
-#include "../elementwise.def"
-#undef KERNEL
-}  // namespace easting::cuda_f32
+}  // namespace easting::cuda

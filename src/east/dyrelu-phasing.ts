@@ -1,4 +1,5 @@
 import { type ActivationFactory, DyReLU, type DyReluPhase, Initializer } from "../nn/index.js";
+import { Tensor } from "../tensor/index.js";
 import type { Callback, TrainContext } from "../train/index.js";
 
 type Trained = Pick<TrainContext, "model" | "optimizer">;
@@ -42,7 +43,7 @@ export class DyReluPhasing implements Callback {
   }
 
   onStepStart(context: TrainContext, step: number): void {
-    this.#phase.beta = this.beta(step, context.steps);
+    this.#set(this.beta(step, context.steps));
     if (this.#phase.beta === 0 && !this.#retired) this.#retire(context);
   }
 
@@ -56,8 +57,16 @@ export class DyReluPhasing implements Callback {
     return { header: { beta: this.#phase.beta, retired: this.#retired } };
   }
   load(context: Trained, { beta, retired }: { beta?: unknown; retired?: unknown }): void {
-    this.#phase.beta = beta as number;
+    this.#set(beta as number);
     if (retired) this.#retire(context);
+  }
+
+  #set(beta: number): void {
+    const phase = this.#phase;
+    if (this.#retired || (phase.current && phase.beta === beta)) return;
+    phase.beta = beta;
+    phase.current ??= Tensor.empty([1], { dtype: "f64" }).keep();
+    phase.current.write([beta]);
   }
 
   #retire({ model, optimizer }: Trained): void {
@@ -67,6 +76,8 @@ export class DyReluPhasing implements Callback {
       module.retire();
     }
     this.#phase.beta = 0;
+    this.#phase.current?.dispose();
+    this.#phase.current = undefined;
     this.#retired = true;
   }
 }

@@ -27,6 +27,8 @@ export interface DyReluPhase {
   /** 1: fully dynamic; 0: plain ReLU. */
   beta: number;
   blend: "coefficients" | "outputs";
+  /** β `[1]` (f64) in memory, where steps read it while β > 0; each makes its own where it is left out. */
+  current?: Tensor;
 }
 
 export interface DyReLUOptions {
@@ -56,10 +58,10 @@ export class DyReLU extends Module implements Activation {
   }
   forward(x: Tensor): Tensor {
     this.onInput?.(x);
-    const { beta, blend } = this.#phase;
+    const { beta, blend, current = beta } = this.#phase;
     if (beta <= 0 || !this.squeeze || !this.excite) return relu(x);
     const u = this.excite.forward(relu(this.squeeze.forward(globalAveragePool(x))));
-    return dyrelu(x, u, { beta, blend });
+    return dyrelu(x, u, { beta: current, blend });
   }
 
   /** Frees the two linear layers: from now on a plain ReLU. */

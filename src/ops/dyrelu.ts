@@ -1,19 +1,24 @@
 import { expected } from "../errors.js";
-import { defineOp, type Tensor } from "../tensor/index.js";
+import { defineOp, Tensor } from "../tensor/index.js";
 import { like, notEmpty } from "./elementwise.js";
 
 export interface DyReluOptions {
-  /** 1: fully dynamic; 0: a plain ReLU. */
-  readonly beta: number;
+  /** 1: fully dynamic; 0: a plain ReLU. A tensor `[1]` (f64) lets it change while the graph of a step stays. */
+  readonly beta: number | Tensor;
   /** What β mixes with ReLU: the coefficients (EAST's code) or the outputs (the paper's Algorithm 1). */
   readonly blend?: "coefficients" | "outputs";
 }
 
-const dyreluOp = defineOp<[Tensor, Tensor], Required<DyReluOptions>, null>("dyrelu", {
+interface Attributes {
+  readonly beta: Tensor;
+  readonly blend: "coefficients" | "outputs";
+}
+
+const dyreluOp = defineOp<[Tensor, Tensor], Attributes, null>("dyrelu", {
   forward([x, u], { beta, blend }) {
     const output = like(x);
     const [c, , , n] = x.shape;
-    x.kernels.dyrelu_forward(x.buffer, u.buffer, c, n, beta, blend === "outputs", output.buffer);
+    x.kernels.dyrelu_forward(x.buffer, u.buffer, c, n, beta.buffer, blend === "outputs", output.buffer);
     return { output, saved: null };
   },
   backward({ inputs: [x, u], attributes: { beta, blend }, gradient, needs, into, give }) {
@@ -21,7 +26,7 @@ const dyreluOp = defineOp<[Tensor, Tensor], Required<DyReluOptions>, null>("dyre
     const du = like(u);
     const { tensor, accumulate } = needs(0) ? into(0) : { tensor: like(x), accumulate: false };
     // biome-ignore format: the kernel's argument order
-    x.kernels.dyrelu_backward(x.buffer, u.buffer, gradient.buffer, c, n, beta, blend === "outputs", tensor.buffer, accumulate, du.buffer);
+    x.kernels.dyrelu_backward(x.buffer, u.buffer, gradient.buffer, c, n, beta.buffer, blend === "outputs", tensor.buffer, accumulate, du.buffer);
     if (needs(1)) give(1, du);
   },
 });
@@ -36,6 +41,8 @@ export function dyrelu(x: Tensor, u: Tensor, options: DyReluOptions): Tensor {
   if (x.shape.length !== 4 || u.shape.length !== 2 || u.shape[0] !== 4 * c || u.shape[1] !== n)
     throw expected("dyrelu", `x [c, h, w, n] and u [4c, n]`, `[${x.shape.join(", ")}] and [${u.shape.join(", ")}]`);
   notEmpty("dyrelu", x);
-  if (!(options.beta >= 0 && options.beta <= 1)) throw expected("dyrelu", "beta from 0 to 1", options.beta);
-  return dyreluOp([x, u], { blend: "coefficients", ...options });
+  const { blend = "coefficients", beta } = options;
+  if (typeof beta !== "number") return dyreluOp([x, u], { blend, beta });
+  if (!(beta >= 0 && beta <= 1)) throw expected("dyrelu", "beta from 0 to 1", beta);
+  return dyreluOp([x, u], { blend, beta: Tensor.from([beta], [1], { dtype: "f64", device: x.device }) });
 }

@@ -1,6 +1,5 @@
-import type { Parameter } from "../nn/index.js";
-import type { Tensor } from "../tensor/index.js";
-import { Optimizer, type StepContext } from "./optimizer.js";
+import type { Kernels } from "../native.js";
+import { Optimizer } from "./optimizer.js";
 
 export interface AdamOptions {
   readonly beta1?: number;
@@ -17,11 +16,8 @@ export class Adam extends Optimizer {
   constructor(private readonly options: AdamOptions = {}) {
     super();
   }
-  protected update(parameter: Parameter, [first, second]: readonly Tensor[], context: StepContext): void {
+  protected update(kernels: Kernels, tensors: readonly number[], gradientScale: number | null, schedule: number): void {
     const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 } = this.options;
-    const { leaf } = parameter;
-    // biome-ignore format: the kernel's argument order
-    leaf.kernels.adam_step(leaf.buffer, (leaf.gradient as Tensor).buffer, first.buffer, second.buffer, context.gradientScale?.buffer ?? null,
-      context.learningRate, beta1, beta2, epsilon, weightDecay, context.step);
+    kernels.adam_step(tensors, gradientScale, schedule, beta1, beta2, epsilon, weightDecay);
   }
 }

@@ -20,7 +20,10 @@ export function clipFactor(parameters: readonly Parameter[], maximum: number, mo
     return dense ?? parameter.leaf.gradient ?? [];
   });
   const squares = Tensor.empty([gradients.length]);
-  for (const [i, gradient] of gradients.entries()) gradient.kernels.sum_of_squares(gradient.buffer, squares.buffer, i);
+  squares.kernels.sum_of_squares(
+    gradients.map(({ buffer }) => buffer),
+    squares.buffer,
+  );
   const factor = Tensor.empty([1]);
   squares.kernels.clip_factor(squares.buffer, maximum, factor.buffer);
   squares.dispose();

@@ -1,4 +1,5 @@
 import { EastingError } from "../errors.js";
+import type { Kernels } from "../native.js";
 import type { Parameter } from "../nn/index.js";
 import { Tensor } from "../tensor/index.js";
 
@@ -11,12 +12,28 @@ export abstract class Optimizer {
   protected abstract readonly slots: readonly string[];
   readonly #state = new Map<Parameter, Tensor[]>();
 
-  protected abstract update(parameter: Parameter, state: readonly Tensor[], context: StepContext): void;
+  /** Learning rate and step. */
+  #schedule: Tensor | null = null;
+
+  /** One step of all parameters: `tensors` holds weight, gradient and state of each, one after the other. */
+  protected abstract update(
+    kernels: Kernels,
+    tensors: readonly number[],
+    gradientScale: number | null,
+    schedule: number,
+  ): void;
 
   /** One step for every parameter that has a gradient. `step` counts from 1. */
   step(parameters: readonly Parameter[], context: StepContext): void {
-    for (const parameter of parameters)
-      if (parameter.leaf.gradient) this.update(parameter, this.#slots(parameter), context);
+    const trained = parameters.filter(({ leaf }) => leaf.gradient);
+    if (trained.length === 0) return;
+    this.#schedule ??= Tensor.empty([2], { dtype: "f64" }).keep();
+    this.#schedule.write([context.learningRate, context.step]);
+    const tensors = trained.flatMap((parameter) => {
+      const { leaf } = parameter;
+      return [leaf, leaf.gradient as Tensor, ...this.#slots(parameter)].map(({ buffer }) => buffer);
+    });
+    this.update(trained[0].leaf.kernels, tensors, context.gradientScale?.buffer ?? null, this.#schedule.buffer);
   }
 
   /** Follows a new topology: value j comes from old position `from[j]`, or is new (state 0) where that is -1 (i32). */
@@ -64,6 +81,8 @@ export abstract class Optimizer {
 
   dispose(): void {
     for (const parameter of [...this.#state.keys()]) this.forget(parameter);
+    this.#schedule?.dispose();
+    this.#schedule = null;
   }
 
   #slots(parameter: Parameter): Tensor[] {

@@ -1,6 +1,5 @@
-import type { Parameter } from "../nn/index.js";
-import type { Tensor } from "../tensor/index.js";
-import { Optimizer, type StepContext } from "./optimizer.js";
+import type { Kernels } from "../native.js";
+import { Optimizer } from "./optimizer.js";
 
 export interface SgdOptions {
   /** 0.9 by default. */
@@ -18,11 +17,8 @@ export class SGD extends Optimizer {
   constructor(private readonly options: SgdOptions = {}) {
     super();
   }
-  protected update(parameter: Parameter, [velocity]: readonly Tensor[], context: StepContext): void {
+  protected update(kernels: Kernels, tensors: readonly number[], gradientScale: number | null, schedule: number): void {
     const { momentum = 0.9, nesterov = true, weightDecay = 1e-4 } = this.options;
-    const { leaf } = parameter;
-    // biome-ignore format: the kernel's argument order
-    leaf.kernels.sgd_step(leaf.buffer, (leaf.gradient as Tensor).buffer, velocity.buffer, context.gradientScale?.buffer ?? null,
-      context.learningRate, momentum, weightDecay, nesterov);
+    kernels.sgd_step(tensors, gradientScale, schedule, momentum, weightDecay, nesterov);
   }
 }

@@ -1,5 +1,5 @@
 import { EastingError, expected } from "../errors.js";
-import { type BatchNormForward, type Kernels, native } from "../native.js";
+import { type BatchNormForward, type Kernels, type KernelsByType, native } from "../native.js";
 import type { Device } from "./device.js";
 import { arithmetic, type Dtype, dtypes, isReal, type TypedArray } from "./dtype.js";
 import { register } from "./scope.js";
@@ -164,7 +164,7 @@ export class Tensor {
   /** The addon's kernels for this tensor's number type. */
   get kernels(): Kernels {
     if (!isReal(this.dtype)) throw expected("tensor", "f32, bf16 or f64 numbers", this.dtype);
-    return native[this.dtype];
+    return (native.kernels[this.device] as KernelsByType)[this.dtype];
   }
 
   /** Computes a deferred tensor now, in the given way; a no-op for any other. */

@@ -15,7 +15,7 @@ it("a training step of ResNet-20 passes over activations inside convolutions: ne
   const topologies = randomTopology(erdosRenyiKernel)(parameters, 0.005, 1);
   for (const [i, topology] of topologies.entries()) parameters[i].makeSparse(topology);
   const calls = new Map<string, number>();
-  const kernels = native.f32 as unknown as Record<string, (...list: unknown[]) => void>;
+  const kernels = native.kernels.cpu.f32 as unknown as Record<string, (...list: unknown[]) => void>;
   for (const [name, kernel] of Object.entries(kernels))
     vi.spyOn(kernels, name).mockImplementation((...list) => {
       calls.set(name, (calls.get(name) ?? 0) + 1);

@@ -151,7 +151,7 @@ describe("data()", () => {
     let ticks = 0;
     const timer = setInterval(() => ticks++, 1);
     // Some 200 ms of work, queued within a few.
-    for (let i = 0; i < 100; i++) native.f32.scale(x.buffer, 1, y.buffer, true);
+    for (let i = 0; i < 100; i++) native.kernels.cpu.f32.scale(x.buffer, 1, y.buffer, true);
     const data = await y.data();
     clearInterval(timer);
     expect(data[0]).toBe(100);
@@ -165,10 +165,10 @@ describe("data()", () => {
     const logits = Tensor.zeros([3, 2]);
     const labels = Tensor.from([0, 3], [2], { dtype: "i32" });
     const loss = Tensor.zeros([1]);
-    native.f32.cross_entropy_forward(logits.buffer, labels.buffer, 3, 0, loss.buffer, null);
+    native.kernels.cpu.f32.cross_entropy_forward(logits.buffer, labels.buffer, 3, 0, loss.buffer, null);
     await expect(loss.data()).rejects.toMatchObject({ code: "EASTING_KERNEL" });
     expect(await loss.data()).toEqual(Float32Array.of(0));
-    native.f32.cross_entropy_forward(logits.buffer, labels.buffer, 3, 0, loss.buffer, null);
+    native.kernels.cpu.f32.cross_entropy_forward(logits.buffer, labels.buffer, 3, 0, loss.buffer, null);
     expect(codeOf(() => loss.dataSync())).toBe("EASTING_KERNEL");
     for (const tensor of [logits, labels, loss]) tensor.dispose();
   });

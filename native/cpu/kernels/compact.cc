@@ -1,6 +1,6 @@
 // Compact activations to complete ones, for ops that know nothing of kinds.
 #include "../../kernels.h"
-#include "../channels.h"
+#include "../../channels.h"
 #include "../vector.h"
 
 namespace easting::EASTING_VARIANT {

@@ -2,8 +2,8 @@
 // gradient is a table of dot products over pixels and images. The order in which an output sums follows from the shape
 // alone, so the bits do not depend on the number of threads.
 #include "../../kernels.h"
-#include "../affine.h"
-#include "../channels.h"
+#include "../../affine.h"
+#include "../../channels.h"
 #include "../each.h"
 #include "../vector.h"
 

@@ -99,8 +99,9 @@ void backward_row(const Stored* x, const Stored* dy, const Real* row, std::int64
 
 }  // namespace
 
-void dyrelu_forward(In<Stored> x, In<Real> u, std::int32_t channels, std::int32_t batch, double beta, bool blend_outputs,
-                    Out<Stored> y) {
+void dyrelu_forward(In<Stored> x, In<Real> u, std::int32_t channels, std::int32_t batch, In<double> phase_out,
+                    bool blend_outputs, Out<Stored> y) {
+  const double beta = phase_out[0];
   if (beta <= 0) return relu_forward(x, y);
   const Phase phase(beta, blend_outputs);
   const auto kernel = blend_outputs && beta < 1 ? forward_row<true> : forward_row<false>;
@@ -116,8 +117,9 @@ void dyrelu_forward(In<Stored> x, In<Real> u, std::int32_t channels, std::int32_
   });
 }
 
-void dyrelu_backward(In<Stored> x, In<Real> u, In<Stored> dy, std::int32_t channels, std::int32_t batch, double beta,
-                     bool blend_outputs, Out<Stored> dx, bool accumulate_dx, Out<Real> du) {
+void dyrelu_backward(In<Stored> x, In<Real> u, In<Stored> dy, std::int32_t channels, std::int32_t batch,
+                     In<double> phase_out, bool blend_outputs, Out<Stored> dx, bool accumulate_dx, Out<Real> du) {
+  const double beta = phase_out[0];
   if (beta <= 0) {
     relu_backward(x, dy, dx, accumulate_dx);
     return write_each(du, false, [](std::int64_t) { return Real(0); });

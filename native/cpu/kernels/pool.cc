@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "../channels.h"
+#include "../../channels.h"
 #include "../period.h"
 
 namespace easting::EASTING_VARIANT {

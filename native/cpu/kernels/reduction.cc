@@ -42,15 +42,18 @@ void dot(In<Real> a, In<Real> b, Out<Real> y, bool accumulate) {
   put(y, total, accumulate);
 }
 
-void sum_of_squares(In<Real> x, Out<Real> y, std::int32_t position) {
-  const double total = chunked_sum(
-      x.size,
-      [=](std::int64_t i) {
-        const Vector v = load(x.data + i);
-        return v * v;
-      },
-      [=](std::int64_t i) { return x[i] * x[i]; });
-  y[position] = static_cast<Real>(total);
+void sum_of_squares(List<In<Real>> xs, Out<Real> y) {
+  for (std::size_t at = 0; at < xs.size(); ++at) {
+    const In<Real> x = xs[at];
+    const double total = chunked_sum(
+        x.size,
+        [=](std::int64_t i) {
+          const Vector v = load(x.data + i);
+          return v * v;
+        },
+        [=](std::int64_t i) { return x[i] * x[i]; });
+    y[static_cast<std::int64_t>(at)] = static_cast<Real>(total);
+  }
 }
 
 void broadcast(In<Real> x, double factor, Out<Real> y, bool accumulate) {

@@ -85,10 +85,8 @@ const denseOf = ({ sparse, denseGradient, leaf }: Parameter) => (sparse ? denseG
 
 /** Sum of squares of a gradient of each layer; 0 where none arrived. */
 function squares(layers: readonly Parameter[], of: (layer: Parameter) => Tensor | null): Tensor {
-  const sums = Tensor.zeros([layers.length]);
-  for (const [i, layer] of layers.entries()) {
-    const gradient = of(layer);
-    gradient?.kernels.sum_of_squares(gradient.buffer, sums.buffer, i);
-  }
+  const sums = Tensor.empty([layers.length]);
+  const gradients = layers.map((layer) => of(layer)?.buffer ?? null);
+  sums.kernels.sum_of_squares(gradients, sums.buffer);
   return sums;
 }

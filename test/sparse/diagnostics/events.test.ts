@@ -33,7 +33,7 @@ describe("diagnostics of a run", () => {
   });
 
   it("leave the kernels of steps without a look as they are", async () => {
-    const kernels = native.f32 as unknown as Record<string, (...list: unknown[]) => void>;
+    const kernels = native.kernels.cpu.f32 as unknown as Record<string, (...list: unknown[]) => void>;
     /** Names of the kernels that each step calls, in order. */
     const calls = async (callbacks: readonly Callback[]) => {
       const step: string[] = [];

@@ -1,6 +1,6 @@
 // BatchNorm of one channel as y = x * scale + shift.
 #pragma once
-#include "vector.h"
+#include "kernels.h"
 
 namespace easting::EASTING_VARIANT {
 
@@ -8,7 +8,7 @@ struct Affine {
   Real scale, shift;
 };
 
-inline Affine affine(Real weight, Real bias, Real mean, Real inverse_deviation) {
+EASTING_BOTH inline Affine affine(Real weight, Real bias, Real mean, Real inverse_deviation) {
   const Real scale = weight * inverse_deviation;
   return {scale, bias - mean * scale};
 }

@@ -1,6 +1,6 @@
 // Kinds of a compact activation's channels (see kernels.def).
 #pragma once
-#include "vector.h"
+#include "kernels.h"
 
 namespace easting::EASTING_VARIANT {
 
@@ -10,12 +10,12 @@ enum Kind : std::int32_t { unneeded = -1, zero = 0, plane = 1, constant = 2 };
 enum Need : std::int32_t { never = 0, connected = 1, always = 2 };
 
 template <class Kinds>
-inline std::int32_t kind_of(Kinds kinds, std::int64_t channel) {
+EASTING_BOTH inline std::int32_t kind_of(Kinds kinds, std::int64_t channel) {
   return kinds ? kinds[channel] : static_cast<std::int32_t>(plane);
 }
 
 // Writes or adds the part of one channel that is a single number.
-inline void put_constant(Out<std::int32_t> kind, Out<Real> value, std::int64_t channel, double number, bool accumulate) {
+EASTING_BOTH inline void put_constant(Out<std::int32_t> kind, Out<Real> value, std::int64_t channel, double number, bool accumulate) {
   const bool add = accumulate && kind[channel] == constant;
   value[channel] = static_cast<Real>(add ? static_cast<double>(value[channel]) + number : number);
   kind[channel] = constant;

@@ -1,0 +1,28 @@
+// Sums of a block in a fixed order.
+#pragma once
+#include <cuda_runtime.h>
+
+namespace easting::cuda {
+
+// Σ over the 32 lanes of a warp; all of them must call, and all receive it.
+template <class T>
+__device__ T warp_sum(T value) {
+  for (int lanes = 16; lanes > 0; lanes /= 2) value += __shfl_xor_sync(~0u, value, lanes);
+  return value;
+}
+
+// Σ over the threads of a block of `threads` (a multiple of 32, at most 1024), in all threads. All must call.
+template <int threads, class T>
+__device__ T block_sum(T value) {
+  __shared__ T parts[threads / 32];
+  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+  value = warp_sum(value);
+  __syncthreads();  // what the sum before this one wrote has been read
+  if (lane == 0) parts[warp] = value;
+  __syncthreads();
+  T total = 0;
+  for (int i = 0; i < threads / 32; ++i) total += parts[i];
+  return total;
+}
+
+}  // namespace easting::cuda

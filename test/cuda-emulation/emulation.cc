@@ -1,0 +1,366 @@
+// The emulated device. Environment variables give it what a test needs:
+//   EASTING_EMULATED_DEVICES=N    devices there are (default 1; 0: a driver without a GPU)
+//   EASTING_EMULATED_DRIVER=N     version of the driver, as CUDA numbers it (default 13000; 0: no driver)
+//   EASTING_EMULATED_MEMORY=N     bytes of each device (default 4 GB)
+//   EASTING_EMULATED_FAULT=N      the Nth kernel from now on fails, and so does every later call
+//   EASTING_EMULATED_IMAGE=none   the build holds no code for the device
+#include "cuda_runtime.h"
+
+#include <ucontext.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace {
+
+long long setting(const char* name, long long otherwise) {
+  const char* text = std::getenv(name);
+  return text && *text ? std::atoll(text) : otherwise;
+}
+
+[[noreturn]] void stop(const char* what) {
+  std::fprintf(stderr, "cuda-emulation: %s (block %u %u %u, thread %u %u %u)\n", what, blockIdx.x, blockIdx.y, blockIdx.z,
+               threadIdx.x, threadIdx.y, threadIdx.z);
+  std::abort();
+}
+
+constexpr std::size_t stack_bytes = 64 << 10;
+constexpr int lanes = 32;
+
+enum class State : char { ready, at_block, at_warp, ended };
+
+struct Fiber {
+  ucontext_t context;
+  std::unique_ptr<char[]> stack;
+  uint3 index;
+  State state;
+};
+
+// Values that the lanes of a warp hand in; a lane that has not handed in anything this round is not in `given`.
+struct Warp {
+  unsigned given = 0, mask = 0;
+  std::uint64_t values[lanes];
+  int waiting = 0, live = 0;
+};
+
+ucontext_t scheduler;
+std::vector<Fiber> fibers;
+std::vector<Warp> warps;
+std::size_t current;
+const std::function<void()>* body;
+
+void enter() {
+  (*body)();
+  fibers[current].state = State::ended;
+  // Back to the scheduler by uc_link.
+}
+
+void leave(State state) {
+  Fiber& fiber = fibers[current];
+  fiber.state = state;
+  swapcontext(&fiber.context, &scheduler);
+}
+
+void run_block(std::size_t threads) {
+  std::size_t ended = 0;
+  for (std::size_t t = 0; t < threads; ++t) {
+    Fiber& fiber = fibers[t];
+    if (!fiber.stack) fiber.stack.reset(new char[stack_bytes]);
+    getcontext(&fiber.context);
+    fiber.context.uc_stack = {fiber.stack.get(), 0, stack_bytes};
+    fiber.context.uc_link = &scheduler;
+    makecontext(&fiber.context, enter, 0);
+    fiber.state = State::ready;
+    const unsigned rest = static_cast<unsigned>(t) / blockDim.x;
+    fiber.index = {static_cast<unsigned>(t) % blockDim.x, rest % blockDim.y, rest / blockDim.y};
+  }
+  for (std::size_t w = 0; w * lanes < threads; ++w) {
+    warps[w] = {};
+    warps[w].live = static_cast<int>(std::min<std::size_t>(lanes, threads - w * lanes));
+  }
+  while (ended < threads) {
+    bool moved = false;
+    for (std::size_t t = 0; t < threads; ++t) {
+      if (fibers[t].state != State::ready) continue;
+      moved = true;
+      current = t;
+      threadIdx = fibers[t].index;
+      swapcontext(&scheduler, &fibers[t].context);
+      if (fibers[t].state == State::ended) ++ended, --warps[t / lanes].live;
+    }
+    // A warp goes on once all its lanes that are named and alive are here; the block once all its threads are.
+    std::size_t at_block = 0;
+    for (std::size_t w = 0; w * lanes < threads; ++w) {
+      unsigned here = 0;
+      for (std::size_t t = w * lanes; t < threads && t < (w + 1) * lanes; ++t) {
+        at_block += fibers[t].state == State::at_block;
+        if (fibers[t].state == State::at_warp) here |= 1u << t % lanes;
+      }
+      Warp& warp = warps[w];
+      if (!here) continue;
+      for (std::size_t t = w * lanes; t < threads && t < (w + 1) * lanes; ++t)
+        if (warp.mask >> t % lanes & 1 && fibers[t].state == State::at_block)
+          stop("a lane waits for the block while others of its warp wait for it");
+      moved = true;
+      warp.given = here;
+      for (std::size_t t = w * lanes; t < threads && t < (w + 1) * lanes; ++t)
+        if (here >> t % lanes & 1) fibers[t].state = State::ready;
+    }
+    if (at_block > 0 && at_block + ended == threads) {
+      if (ended > 0) stop("threads ended while others wait at __syncthreads");
+      moved = true;
+      for (std::size_t t = 0; t < threads; ++t) fibers[t].state = State::ready;
+    }
+    if (!moved && ended < threads) stop("threads wait for each other at different barriers");
+  }
+}
+
+}  // namespace
+
+namespace emulation {
+
+void wait_for_block() { leave(State::at_block); }
+void wait_for_warp(unsigned mask) {
+  warps[current / lanes].mask = mask;
+  leave(State::at_warp);
+}
+std::uint64_t exchange(unsigned mask, std::uint64_t value, int source) {
+  Warp& warp = warps[current / lanes];
+  warp.values[current % lanes] = value;
+  wait_for_warp(mask);
+  const std::uint64_t result = warp.given >> source & 1 ? warp.values[source] : value;
+  wait_for_warp(mask);  // all have read before the next round is written
+  return result;
+}
+unsigned votes(unsigned mask, bool vote) {
+  Warp& warp = warps[current / lanes];
+  warp.values[current % lanes] = vote;
+  wait_for_warp(mask);
+  unsigned result = 0;
+  for (int i = 0; i < lanes; ++i)
+    if (warp.given >> i & 1 && mask >> i & 1 && warp.values[i]) result |= 1u << i;
+  wait_for_warp(mask);
+  return result;
+}
+
+}  // namespace emulation
+
+// --- the host's side ---
+
+struct EmulatedStream {};
+struct EmulatedEvent {
+  std::chrono::steady_clock::time_point when;
+};
+struct EmulatedGraph {
+  struct Node {
+    const void* kernel;  // null: a copy or a fill
+    std::function<void()> run;
+  };
+  std::vector<Node> nodes;
+};
+
+namespace {
+
+std::mutex mutex;
+std::map<void*, std::pair<int, std::size_t>> blocks;  // device memory: of which device, how long
+std::map<int, std::size_t> used;
+thread_local int device = 0;
+thread_local cudaError_t last = cudaSuccess;
+cudaError_t sticky = cudaSuccess;
+long long kernels_run = 0;
+EmulatedGraph* captured = nullptr;
+EmulatedStream one_stream;
+
+cudaError_t report(cudaError_t error) {
+  if (sticky != cudaSuccess) error = sticky;
+  if (error != cudaSuccess) last = error;
+  return error;
+}
+
+cudaError_t act(const void* kernel, std::function<void()> run) {
+  if (captured) captured->nodes.push_back({kernel, std::move(run)});
+  else run();
+  return report(cudaSuccess);
+}
+
+}  // namespace
+
+const char* cudaGetErrorName(cudaError_t error) {
+  switch (error) {
+    case cudaSuccess: return "cudaSuccess";
+    case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
+    case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
+    case cudaErrorInsufficientDriver: return "cudaErrorInsufficientDriver";
+    case cudaErrorNoDevice: return "cudaErrorNoDevice";
+    case cudaErrorNoKernelImageForDevice: return "cudaErrorNoKernelImageForDevice";
+    case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
+    case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
+    case cudaErrorStreamCaptureInvalidated: return "cudaErrorStreamCaptureInvalidated";
+    case cudaErrorGraphExecUpdateFailure: return "cudaErrorGraphExecUpdateFailure";
+  }
+  return "cudaErrorUnknown";
+}
+const char* cudaGetErrorString(cudaError_t error) { return error == cudaSuccess ? "no error" : "emulated error"; }
+cudaError_t cudaGetLastError() { return sticky != cudaSuccess ? sticky : std::exchange(last, cudaSuccess); }
+cudaError_t cudaPeekAtLastError() { return sticky != cudaSuccess ? sticky : last; }
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = static_cast<int>(setting("EASTING_EMULATED_DEVICES", 1));
+  if (setting("EASTING_EMULATED_DRIVER", 13000) < 13000) return report(cudaErrorInsufficientDriver);
+  return report(*count == 0 ? cudaErrorNoDevice : cudaSuccess);
+}
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = static_cast<int>(setting("EASTING_EMULATED_DRIVER", 13000));
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  *properties = {"emulated device", static_cast<std::size_t>(setting("EASTING_EMULATED_MEMORY", 4ll << 30)), 9, 0, 2};
+  return report(cudaSuccess);
+}
+cudaError_t cudaSetDevice(int chosen) {
+  device = chosen;
+  return report(cudaSuccess);
+}
+cudaError_t cudaGetDevice(int* chosen) {
+  *chosen = device;
+  return report(cudaSuccess);
+}
+cudaError_t emulatedFunctionAttributes(cudaFuncAttributes* attributes) {
+  attributes->maxThreadsPerBlock = 1024;
+  const char* image = std::getenv("EASTING_EMULATED_IMAGE");
+  return report(image && std::string(image) == "none" ? cudaErrorNoKernelImageForDevice : cudaSuccess);
+}
+
+cudaError_t cudaMalloc(void** block, std::size_t bytes) {
+  std::lock_guard lock(mutex);
+  if (sticky != cudaSuccess) return report(sticky);
+  if (used[device] + bytes > static_cast<std::size_t>(setting("EASTING_EMULATED_MEMORY", 4ll << 30)))
+    return report(cudaErrorMemoryAllocation);
+  *block = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  std::memset(*block, 0xff, bytes);  // NaN: nothing may rely on what memory held before
+  blocks[*block] = {device, bytes};
+  used[device] += bytes;
+  return report(cudaSuccess);
+}
+cudaError_t cudaFree(void* block) {
+  std::lock_guard lock(mutex);
+  const auto found = blocks.find(block);
+  if (found == blocks.end()) return report(block ? cudaErrorInvalidValue : cudaSuccess);
+  used[found->second.first] -= found->second.second;
+  blocks.erase(found);
+  std::free(block);
+  return report(cudaSuccess);
+}
+cudaError_t cudaMallocHost(void** block, std::size_t bytes) {
+  *block = std::malloc(bytes);
+  return report(*block ? cudaSuccess : cudaErrorMemoryAllocation);
+}
+cudaError_t cudaFreeHost(void* block) {
+  std::free(block);
+  return report(cudaSuccess);
+}
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  std::lock_guard lock(mutex);
+  *total = static_cast<std::size_t>(setting("EASTING_EMULATED_MEMORY", 4ll << 30));
+  *free = *total - used[device];
+  return report(cudaSuccess);
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = &one_stream;
+  return report(cudaSuccess);
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return report(cudaSuccess); }
+cudaError_t cudaDeviceSynchronize() { return report(cudaSuccess); }
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
+  return act(nullptr, [=] { std::memcpy(to, from, bytes); });
+}
+cudaError_t cudaMemsetAsync(void* at, int byte, std::size_t bytes, cudaStream_t) {
+  return act(nullptr, [=] { std::memset(at, byte, bytes); });
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new EmulatedEvent;
+  return report(cudaSuccess);
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return report(cudaSuccess);
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+  event->when = std::chrono::steady_clock::now();
+  return report(cudaSuccess);
+}
+cudaError_t cudaEventQuery(cudaEvent_t) { return report(cudaSuccess); }
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return report(cudaSuccess); }
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
+  *milliseconds = std::chrono::duration<float, std::milli>(to->when - from->when).count();
+  return report(cudaSuccess);
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
+  if (captured) return report(cudaErrorInvalidValue);
+  captured = new EmulatedGraph;
+  return report(cudaSuccess);
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
+  *graph = std::exchange(captured, nullptr);
+  return report(*graph ? cudaSuccess : cudaErrorStreamCaptureInvalidated);
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  *exec = new EmulatedGraph(*graph);
+  return report(cudaSuccess);
+}
+cudaError_t cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph, cudaGraphExecUpdateResultInfo* info) {
+  bool same = exec->nodes.size() == graph->nodes.size();
+  for (std::size_t i = 0; same && i < graph->nodes.size(); ++i) same = exec->nodes[i].kernel == graph->nodes[i].kernel;
+  info->result = same ? cudaGraphExecUpdateSuccess : cudaGraphExecUpdateError;
+  if (!same) return report(cudaErrorGraphExecUpdateFailure);
+  exec->nodes = graph->nodes;
+  return report(cudaSuccess);
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t) {
+  if (captured) return report(cudaErrorInvalidValue);
+  for (auto& node : exec->nodes) node.run();
+  return report(cudaSuccess);
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return report(cudaSuccess);
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  delete exec;
+  return report(cudaSuccess);
+}
+
+cudaError_t emulatedLaunch(const cudaLaunchConfig_t& config, const void* kernel, std::function<void()> thread) {
+  const dim3 grid = config.gridDim, block = config.blockDim;
+  const std::size_t threads = std::size_t{block.x} * block.y * block.z;
+  if (threads == 0 || threads > 1024 || grid.x == 0 || grid.y == 0 || grid.y > 65535 || grid.z == 0 || grid.z > 65535)
+    return report(cudaErrorInvalidValue);
+  return act(kernel, [grid, block, threads, thread = std::move(thread)] {
+    if (const long long fault = setting("EASTING_EMULATED_FAULT", 0); fault > 0 && ++kernels_run == fault)
+      sticky = cudaErrorIllegalAddress;
+    if (sticky != cudaSuccess) return;
+    if (fibers.size() < threads) fibers.resize(threads), warps.resize((threads + lanes - 1) / lanes);
+    body = &thread;
+    gridDim = grid;
+    blockDim = block;
+    for (unsigned z = 0; z < grid.z; ++z)
+      for (unsigned y = 0; y < grid.y; ++y)
+        for (unsigned x = 0; x < grid.x; ++x) {
+          blockIdx = {x, y, z};
+          run_block(threads);
+        }
+  });
+}
