@@ -157,7 +157,14 @@ function activationCases(c, side) {
   });
   const channels = c;
   /** @param {Buffers} b */
-  const dynamic = (b) => ({ x: b.real(size), u: b.real(4 * c * n), channels, batch: n, beta: b.doubles([1]), blend_outputs: false });
+  const dynamic = (b) => ({
+    x: b.real(size),
+    u: b.real(4 * c * n),
+    channels,
+    batch: n,
+    beta: b.doubles([1]),
+    blend_outputs: false,
+  });
   /** Every second channel a plane, the others a constant. @param {Buffers} b */
   const half = (b) => ({ channels, x_kind: b.integers(index(c).map((i) => 1 + (i % 2))) });
   return [

@@ -4,6 +4,9 @@ import { native } from "../native.js";
 export type Device = "cpu" | "cuda";
 export type DeviceRequest = "auto" | Device;
 
+/** Where tensors live unless they say otherwise: what EASTING_DEVICE names, else the CPU. */
+export const defaultDevice: Device = process.env.EASTING_DEVICE === "cuda" ? "cuda" : "cpu";
+
 /**
  * The device that a request stands for, and why. `"auto"` never fails; `"cuda"` fails with the reason when training on
  * it is not possible.

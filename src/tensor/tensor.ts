@@ -1,6 +1,6 @@
 import { EastingError, expected } from "../errors.js";
 import { type BatchNormForward, type Kernels, type KernelsByType, native } from "../native.js";
-import type { Device } from "./device.js";
+import { type Device, defaultDevice } from "./device.js";
 import { arithmetic, type Dtype, dtypes, isReal, type TypedArray } from "./dtype.js";
 import { register } from "./scope.js";
 
@@ -107,7 +107,7 @@ export class Tensor {
 
   /** Uninitialised memory. */
   static empty(shape: readonly number[], options: TensorOptions = {}): Tensor {
-    const { dtype = "f32", device = "cpu", requiresGradient = false } = options;
+    const { dtype = "f32", device = defaultDevice, requiresGradient = false } = options;
     for (const extent of shape)
       if (!Number.isInteger(extent) || extent < 0)
         throw expected("tensor", "a shape of non-negative integers", `[${shape.join(", ")}]`);
