@@ -2,6 +2,7 @@
 #include "binding.h"
 
 #include <cstring>
+#include <deque>
 #include <memory>
 
 #include "cpu/parallel.h"
@@ -85,29 +86,41 @@ Isa choose_isa() {
   if (best == Isa::avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     best = Isa::avx512;
-#endif
   if (const char* wanted = std::getenv("EASTING_ISA"))
     for (Isa isa : {Isa::baseline, Isa::avx2})
       if (isa < best && std::strcmp(wanted, isa_names[static_cast<int>(isa)]) == 0) return isa;
+#endif
   return best;
 }
 
 const Isa isa = choose_isa();
 
+// A line of kernels.def as JavaScript calls it.
+struct Entry {
+  const char* name;
+  void (*kernel)();
+};
+
 struct Environment {
   Buffers buffers;
+  std::deque<Entry> entries;
 };
 
 Environment& environment(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
-#ifdef EASTING_CUDA
-constexpr std::int64_t last_device = 1;
-#else
-constexpr std::int64_t last_device = 0;
+#ifndef EASTING_CUDA
+constexpr const char* no_cuda =
+    "this build of the addon has no CUDA backend; rebuild with EASTING_CUDA=ON where nvcc is installed";
 #endif
 constexpr std::int64_t most_bytes = std::int64_t{1} << 53;  // what a JavaScript number counts exactly
 
-Device device_from(const Napi::Value& value) { return static_cast<Device>(whole_from(value, 0, last_device)); }
+Device device_from(const Napi::Value& value) {
+  const auto device = static_cast<Device>(whole_from(value, 0, 1));
+#ifndef EASTING_CUDA
+  if (device == Device::cuda) throw std::invalid_argument(std::string("memory: expected the device cpu, got cuda: ") + no_cuda);
+#endif
+  return device;
+}
 
 std::size_t offset_from(const Napi::Value& value) { return static_cast<std::size_t>(whole_from(value, 0, most_bytes)); }
 
@@ -184,24 +197,31 @@ Napi::Value download(const Napi::CallbackInfo& info) {
 
 using Bytes = std::shared_ptr<std::vector<std::byte>>;
 
-// Calls callback(error message or "", a copy of `bytes` if there are any) on the JavaScript thread once all work queued so
-// far is done.
+// Calls callback(error or null, a copy of `bytes` if there are any) on the JavaScript thread once all work queued so far
+// is done. An error is {code, message}.
 void call_when_finished(const char* name, Napi::Value callback, Bytes bytes) {
   if (!callback.IsFunction()) throw std::invalid_argument(std::string(name) + ": expected a function to call");
   auto resolver = Napi::ThreadSafeFunction::New(callback.Env(), callback.As<Napi::Function>(), "easting", 0, 1);
-  when_finished([resolver, bytes](std::string error) mutable {
-    resolver.BlockingCall([error, bytes](Napi::Env env, Napi::Function function) {
+  when_finished([resolver, bytes](std::exception_ptr exception) mutable {
+    resolver.BlockingCall([exception, bytes](Napi::Env env, Napi::Function function) {
       if (env == nullptr) return;
-      if (!bytes) return void(function.Call({Napi::String::New(env, error)}));
+      Napi::Value error = env.Null();
+      if (exception) {
+        const auto [code, message] = failure_of(exception);
+        error = Napi::Object::New(env);
+        error.As<Napi::Object>().Set("code", code);
+        error.As<Napi::Object>().Set("message", message);
+      }
+      if (!bytes) return void(function.Call({error}));
       auto copy = Napi::ArrayBuffer::New(env, bytes->size());
       std::memcpy(copy.Data(), bytes->data(), bytes->size());
-      function.Call({Napi::String::New(env, error), copy});
+      function.Call({error, copy});
     });
     resolver.Release();
   });
 }
 
-// read(handle, callback): callback(error message or "", the buffer's bytes after all work queued so far).
+// read(handle, callback): callback(error or null, the buffer's bytes after all work queued so far).
 Napi::Value read(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
     const Buffer& buffer = environment(info.Env()).buffers.find(Argument<double>::from(info[0]));
@@ -209,7 +229,7 @@ Napi::Value read(const Napi::CallbackInfo& info) {
     const auto bytes = std::make_shared<std::vector<std::byte>>(buffer.size * type_bytes[static_cast<int>(buffer.type)]);
     enqueue([bytes, source = buffer.data, device = buffer.device] {
 #ifdef EASTING_CUDA
-      if (device == Device::cuda) return cuda::download(bytes->data(), source, bytes->size());
+      if (device == Device::cuda) return cuda::read(bytes->data(), source, bytes->size());
 #endif
       (void)device;
       std::memcpy(bytes->data(), source, bytes->size());
@@ -219,7 +239,7 @@ Napi::Value read(const Napi::CallbackInfo& info) {
   });
 }
 
-// finished(callback): callback(error message or "").
+// finished(callback): callback(error or null).
 Napi::Value finished(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
     call_when_finished("finished", info[0], nullptr);
@@ -285,22 +305,37 @@ Napi::Value threads(const Napi::CallbackInfo& info) {
   });
 }
 
+// devices(gpu or undefined): what there is, and whether that GPU (or the one chosen) can be used.
 Napi::Value devices(const Napi::CallbackInfo& info) {
   auto result = Napi::Object::New(info.Env());
   result.Set("isa", isa_names[static_cast<int>(isa)]);
 #ifdef EASTING_CUDA
-  const cuda::Status status = cuda::status();
+  const cuda::Status status =
+      cuda::status(info[0].IsNumber() ? info[0].As<Napi::Number>().Int32Value() : cuda::chosen());
+  result.Set("gpu", cuda::chosen());
   result.Set("cudaBuilt", true);
   result.Set("cudaReason", status.reason);
   auto names = Napi::Array::New(info.Env());
   for (std::size_t i = 0; i < status.devices.size(); ++i) names.Set(i, status.devices[i]);
   result.Set("cudaDevices", names);
 #else
+  result.Set("gpu", 0);
   result.Set("cudaBuilt", false);
-  result.Set("cudaReason", "this build of the addon has no CUDA backend; rebuild with EASTING_CUDA=ON where nvcc is installed");
+  result.Set("cudaReason", no_cuda);
   result.Set("cudaDevices", Napi::Array::New(info.Env()));
 #endif
   return result;
+}
+
+// chooseGpu(index): the one that this process computes on; an error once it computes on another.
+Napi::Value choose_gpu(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    [[maybe_unused]] const auto gpu = static_cast<int>(whole_from(info[0], 0, 1 << 16));
+#ifdef EASTING_CUDA
+    cuda::choose(gpu);
+#endif
+    return info.Env().Undefined();
+  });
 }
 
 // Adds a function that converts its arguments and leaves the kernel to the queue.
@@ -315,11 +350,18 @@ void bind(Napi::Object& kernels, const char* name, void (*kernel)(A...)) {
       std::size_t i = 0;
       // Braces fix the order in which the arguments are read.
       auto arguments = std::tuple<A...>{Argument<A>::from(info[i++])...};
-      enqueue([kernel = reinterpret_cast<void (*)(A...)>(info.Data()), arguments] { std::apply(kernel, arguments); });
+      enqueue([entry = static_cast<const Entry*>(info.Data()), arguments] {
+#ifdef EASTING_CUDA
+        if constexpr (device == Device::cuda) cuda::name_kernel(entry->name);
+#endif
+        std::apply(reinterpret_cast<void (*)(A...)>(entry->kernel), arguments);
+      });
       return info.Env().Undefined();
     });
   };
-  kernels.Set(name, Napi::Function::New(kernels.Env(), call, name, reinterpret_cast<void*>(kernel)));
+  auto& entries = environment(kernels.Env()).entries;
+  entries.push_back({name, reinterpret_cast<void (*)()>(kernel)});
+  kernels.Set(name, Napi::Function::New(kernels.Env(), call, name, &entries.back()));
 }
 
 template <class Kernel>
@@ -335,6 +377,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
       synchronize();
     } catch (const std::exception&) {
     }
+    finish_calls();
   });
 
   auto kernels = Napi::Object::New(env);
@@ -395,6 +438,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("busy", busy);
   add("threads", threads);
   add("devices", devices);
+  add("chooseGpu", choose_gpu);
   inference::add_functions(exports, {PICK(f32, run_rows_f32), PICK(f32, run_rows_i32),
                                     PICK(f32, write_bytes_f32), PICK(f32, write_bytes_i32)});
 #undef PICK
@@ -404,6 +448,28 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
 }  // namespace
 
 Buffers& buffers_of(Napi::Env env) { return environment(env).buffers; }
+
+Failure failure_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const OutOfMemory& full) {
+    return {"EASTING_OUT_OF_MEMORY", full.what()};
+  } catch (const std::bad_alloc&) {
+#ifdef EASTING_CUDA
+    // A kernel found no room for its own use. What is cached goes back, so that a smaller step finds some.
+    try {
+      synchronize();
+    } catch (const std::exception&) {
+    }
+    trim(Device::cuda);
+#endif
+    return {"EASTING_OUT_OF_MEMORY", "memory: expected room for a buffer, got none; use a smaller batch or free tensors"};
+  } catch (const std::invalid_argument& invalid) {
+    return {"EASTING_INVALID", invalid.what()};
+  } catch (const std::exception& other) {
+    return {"EASTING_KERNEL", other.what()};
+  }
+}
 
 }  // namespace easting
 

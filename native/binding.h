@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include <cmath>
+#include <exception>
 #include <functional>
 #include <limits>
 #include <string>
@@ -99,7 +100,7 @@ Span span_of(const Napi::Value& value) {
                                 (buffer.type == Type::bf16 ? "; convert it with cast" : ""));
   if (buffer.device != device_of_kernel)
     throw std::invalid_argument(std::string("kernel: expected buffers on ") + device_names[static_cast<int>(device_of_kernel)] +
-                                ", got one on " + device_names[static_cast<int>(buffer.device)] + "; move the tensor with to()");
+                                ", got one on " + device_names[static_cast<int>(buffer.device)] + "; move the tensor with moveTo()");
   return {static_cast<T*>(buffer.data), buffer.size};
 }
 
@@ -227,27 +228,26 @@ struct Argument<List<T>> {
   }
 };
 
+// What a C++ exception is in JavaScript: an error with a code.
+struct Failure {
+  std::string code, message;  // both empty: none
+};
+Failure failure_of(const std::exception_ptr& error);
+
 // Turns C++ exceptions into JavaScript errors with a code.
 template <class F>
 Napi::Value guarded(const Napi::CallbackInfo& info, F f) {
-  const auto fail = [&](const char* code, const char* message) {
-    Napi::Error error = Napi::Error::New(info.Env(), message);
-    error.Set("code", code);
-    error.ThrowAsJavaScriptException();
-    return info.Env().Undefined();
-  };
   try {
     return f();
   } catch (const Napi::Error& error) {
     error.ThrowAsJavaScriptException();
-    return info.Env().Undefined();
-  } catch (const std::bad_alloc&) {
-    return fail("EASTING_OUT_OF_MEMORY", "memory: expected room for a buffer, got none; use a smaller batch or free tensors");
-  } catch (const std::invalid_argument& error) {
-    return fail("EASTING_INVALID", error.what());
-  } catch (const std::exception& error) {
-    return fail("EASTING_KERNEL", error.what());
+  } catch (...) {
+    const auto [code, message] = failure_of(std::current_exception());
+    Napi::Error error = Napi::Error::New(info.Env(), message);
+    error.Set("code", code);
+    error.ThrowAsJavaScriptException();
   }
+  return info.Env().Undefined();
 }
 
 }  // namespace easting

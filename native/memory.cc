@@ -22,6 +22,12 @@ constexpr std::size_t alignment = 64;
 constexpr std::size_t huge_page = std::size_t{1} << 21;
 constexpr std::size_t large = std::size_t{1} << 20;
 
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool exact = true;
+#else
+constexpr bool exact = false;
+#endif
+
 std::size_t round_up(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
 // Large blocks of host memory, out of one range of addresses as big as the machine's memory. The lowest hole that fits is
@@ -104,8 +110,8 @@ void* system_allocate(Device device, std::size_t bytes) {
   if (device == Device::cuda) return cuda::allocate(bytes);
 #endif
   (void)device;
-  void* block = std::aligned_alloc(alignment, bytes);
-  if (!block) throw std::bad_alloc();
+  void* block = nullptr;
+  if (posix_memalign(&block, alignment, bytes) != 0) throw std::bad_alloc();
   return block;
 }
 
@@ -118,6 +124,7 @@ void system_release(Device device, void* block) {
 }
 
 std::size_t rounded(std::size_t bytes) {
+  if (exact) return bytes == 0 ? 1 : bytes;
   return bytes == 0 ? alignment : round_up(bytes, bytes >= 65536 ? 4096 : alignment);
 }
 
@@ -174,11 +181,17 @@ void* allocate(Device device, std::size_t bytes) {
   std::size_t size = rounded(bytes);
   std::lock_guard lock(c.mutex);
   void* block = nullptr;
-  if (device == Device::cpu && size >= large && heap().there()) {
-    block = heap().allocate(size);
-    if (!block) throw std::bad_alloc();
-  } else {
-    block = take_cached(c, device, size);
+  try {
+    if (!exact && device == Device::cpu && size >= large && heap().there()) {
+      block = heap().allocate(size);
+      if (!block) throw std::bad_alloc();
+    } else {
+      block = take_cached(c, device, size);
+    }
+  } catch (const std::bad_alloc&) {
+    throw OutOfMemory("memory: expected room for " + std::to_string(bytes) + " bytes on " +
+                      device_names[static_cast<int>(device)] + " beside the " + std::to_string(c.counts.live) +
+                      " in use, got none; use a smaller batch or free tensors");
   }
   c.sizes[block] = size;
   c.counts.live += size;
@@ -190,10 +203,17 @@ void release(Device device, void* block) {
   Cache& c = cache(device);
   std::lock_guard lock(c.mutex);
   const auto found = c.sizes.find(block);
-  c.counts.live -= found->second;
-  if (device == Device::cpu && heap().holds(block)) heap().release(block, found->second);
-  else c.free.emplace(found->second, block);
+  const std::size_t size = found->second;
   c.sizes.erase(found);
+  c.counts.live -= size;
+  if (exact) {
+    c.counts.reserved -= size;
+    enqueue([device, block] { system_release(device, block); });  // behind what still uses it
+  } else if (device == Device::cpu && heap().holds(block)) {
+    heap().release(block, size);
+  } else {
+    c.free.emplace(size, block);
+  }
 }
 
 void trim(Device device) {

@@ -1,6 +1,10 @@
 // Device memory: a caching allocator (freed blocks are kept and reused in stream order) with live bytes and high-water mark.
+// With AddressSanitizer blocks are of the exact size and not kept, so that it sees what goes beyond them.
 #pragma once
 #include <cstddef>
+#include <new>
+#include <string>
+#include <utility>
 
 namespace easting {
 
@@ -11,7 +15,17 @@ struct MemoryCount {
   std::size_t live, peak, reserved;
 };
 
-// 64-byte aligned, uninitialised. Throws std::bad_alloc.
+// Says how much was asked for, and where.
+class OutOfMemory : public std::bad_alloc {
+ public:
+  explicit OutOfMemory(std::string message) : message_(std::move(message)) {}
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  std::string message_;
+};
+
+// 64-byte aligned, uninitialised. Throws OutOfMemory.
 void* allocate(Device device, std::size_t bytes);
 void release(Device device, void* block);
 // Returns cached blocks to the system.

@@ -141,6 +141,12 @@ export interface InferenceProgram {
 }
 
 declare const model: unique symbol;
+/** What went wrong in a kernel. */
+export interface KernelFailure {
+  readonly code: string;
+  readonly message: string;
+}
+
 /** A loaded network of the addon. */
 export type ModelHandle = { readonly [model]: true };
 
@@ -154,8 +160,8 @@ export interface Addon {
   upload(buffer: number, data: ArrayBufferView, byteOffset: number): void;
   download(buffer: number, data: ArrayBufferView, byteOffset: number): void;
   /** Calls back with the bytes as they are after all work queued so far. */
-  read(buffer: number, callback: (error: string, bytes: ArrayBuffer) => void): void;
-  finished(callback: (error: string) => void): void;
+  read(buffer: number, callback: (error: KernelFailure | null, bytes: ArrayBuffer) => void): void;
+  finished(callback: (error: KernelFailure | null) => void): void;
   wait(): void;
   randomBits(key: RandomKey, indices: Uint32Array | Int32Array | null, words: Uint32Array): void;
   memory(device: number): { live: number; peak: number; reserved: number };
@@ -180,12 +186,17 @@ export interface Addon {
   /** form: 0 bytes [h][w][c], 1 bytes [c][h][w], 2 normalised floats [c][h][w]. */
   runModel(model: ModelHandle, pixels: ArrayBufferView, form: number, count: number): void;
   closeModel(model: ModelHandle): void;
-  devices(): {
+  /** What there is, and why the GPU asked about (or else the one chosen) cannot be used: "" if it can. */
+  devices(gpu?: number): {
     isa: "baseline" | "avx2" | "avx512";
+    /** Index of the GPU that this process computes on, if it computes on one. */
+    gpu: number;
     cudaBuilt: boolean;
     cudaReason: string;
     cudaDevices: string[];
   };
+  /** Fails once another GPU is in use. */
+  chooseGpu(index: number): void;
 }
 
 function load(): Addon {

@@ -6,12 +6,15 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <new>
 #include <stdexcept>
-#include <string>
-#include <utility>
 #include <thread>
+#include <utility>
 
 #include "spin.h"
+#ifdef EASTING_CUDA
+#include "../cuda/runtime.h"
+#endif
 
 namespace easting {
 namespace {
@@ -32,17 +35,17 @@ class Queue {
     std::unique_lock lock(mutex_);
     idle_.wait(lock, [this] { return kernels_.empty() && !running_; });
   }
-  void fail(const char* message) {
+  void fail(std::exception_ptr error) {
     std::lock_guard lock(mutex_);
-    if (error_.empty()) error_ = message;
+    if (!error_) error_ = std::move(error);
   }
   double busy_seconds() const {
     const std::chrono::steady_clock::duration busy(busy_.load(std::memory_order_relaxed));
     return std::chrono::duration<double>(busy).count();
   }
-  std::string take_error() {
+  std::exception_ptr take_error() {
     std::lock_guard lock(mutex_);
-    return std::exchange(error_, {});
+    return std::exchange(error_, nullptr);
   }
 
  private:
@@ -65,8 +68,10 @@ class Queue {
       for (auto start = std::chrono::steady_clock::now(); !batch.empty(); batch.pop_front()) {
         try {
           batch.front()();
+        } catch (const std::bad_alloc&) {
+          fail(std::current_exception());
         } catch (const std::exception& error) {
-          fail(error.what());
+          fail(std::make_exception_ptr(std::runtime_error(error.what())));
         }
         batch.front() = nullptr;  // with what it holds, before its time ends
         const auto end = std::chrono::steady_clock::now();
@@ -85,7 +90,7 @@ class Queue {
   bool running_ = false;
   std::atomic<std::uint64_t> pushed_{0};  // kernels, ever
   std::atomic<std::chrono::steady_clock::rep> busy_{0};
-  std::string error_;
+  std::exception_ptr error_;
   std::thread thread_;
 };
 
@@ -100,13 +105,30 @@ void enqueue(std::function<void()> kernel) { queue().push(std::move(kernel)); }
 
 void synchronize() {
   queue().drain();
-  if (auto error = queue().take_error(); !error.empty()) throw std::runtime_error(error);
+#ifdef EASTING_CUDA
+  cuda::synchronize();
+#endif
+  if (const auto error = queue().take_error()) std::rethrow_exception(error);
 }
 
 double busy_seconds() { return queue().busy_seconds(); }
 
-void when_finished(std::function<void(std::string)> done) {
-  queue().push([done = std::move(done)] { done(queue().take_error()); });
+void when_finished(std::function<void(std::exception_ptr)> done) {
+  queue().push([done = std::move(done)] {
+    auto call = [done, error = queue().take_error()] { done(error); };
+#ifdef EASTING_CUDA
+    return cuda::afterwards(std::move(call));
+#else
+    call();
+#endif
+  });
+}
+
+void finish_calls() {
+  queue().drain();
+#ifdef EASTING_CUDA
+  cuda::finish_calls();
+#endif
 }
 
 }  // namespace easting

@@ -8,10 +8,15 @@
 
 namespace easting::cuda {
 
-// Throws std::runtime_error with the name of the call and CUDA's own words.
+// Throws std::runtime_error with the name of the call and CUDA's own words, std::bad_alloc where memory is used up. Ends the
+// process after an error that CUDA does not come back from.
 void check(cudaError_t error, const char* call);
-// All work and copies, in the order in which they were queued.
+// All work and copies, in the order in which they were queued; on the device of this process.
 cudaStream_t stream();
+// Whether anything has been queued there.
+bool used();
+// The entry of kernels.def that is being queued.
+const char* kernel_name();
 // Uninitialised memory of the device, 256-byte aligned, the same until the next kernel asks for the same slot (0 to 3).
 void* scratch(int slot, std::size_t bytes);
 
@@ -34,7 +39,7 @@ void launch(void (*kernel)(Parameters...), Grid grid, std::type_identity_t<Param
   config.gridDim = grid.blocks;
   config.blockDim = grid.threads;
   config.stream = stream();
-  check(cudaLaunchKernelEx(&config, kernel, arguments...), "kernel launch");
+  check(cudaLaunchKernelEx(&config, kernel, arguments...), kernel_name());
 }
 
 // One thread per element, or several elements each where there are many; the kernel loops with EASTING_EACH.

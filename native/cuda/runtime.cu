@@ -1,5 +1,10 @@
 #include "runtime.h"
 
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <mutex>
 #include <new>
 #include <stdexcept>
 
@@ -8,12 +13,17 @@
 namespace easting::cuda {
 namespace {
 
+std::atomic<int> device{0};
+std::atomic<bool> in_use{false};
+std::atomic<const char*> kernel{nullptr};
+cudaStream_t queue = nullptr;
+
 // Exists to ask whether this build holds code for the device.
 __global__ void probe() {}
 
 std::string version(int number) { return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10); }
 
-Status look() {
+Status look(int asked) {
   int count = 0, driver = 0, runtime = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0))
@@ -29,56 +39,116 @@ Status look() {
   if (error != cudaSuccess) return {std::string("CUDA: expected a usable GPU, got: ") + cudaGetErrorString(error), {}};
 
   Status found;
-  for (int device = 0; device < count; ++device) {
+  for (int i = 0; i < count; ++i) {
     cudaDeviceProp properties;
-    check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
+    check(cudaGetDeviceProperties(&properties, i), "cudaGetDeviceProperties");
     found.devices.emplace_back(properties.name);
   }
+  if (asked >= count) {
+    found.reason = "CUDA: expected cuda:" + std::to_string(asked) + ", got a machine whose last GPU is cuda:" +
+                   std::to_string(count - 1) + "; check nvidia-smi and CUDA_VISIBLE_DEVICES";
+    return found;
+  }
+  int before = 0;
+  check(cudaGetDevice(&before), "cudaGetDevice");
   cudaFuncAttributes attributes;
-  if (const cudaError_t image = cudaFuncGetAttributes(&attributes, probe); image != cudaSuccess) {
+  cudaError_t image = cudaSetDevice(asked);
+  if (image == cudaSuccess) image = cudaFuncGetAttributes(&attributes, probe);
+  cudaSetDevice(before);
+  if (image != cudaSuccess) {
     cudaGetLastError();
-    return {"CUDA: expected a GPU that this build can run on, got " + found.devices[0] + ": " +
-                cudaGetErrorString(image) + "; rebuild with EASTING_CUDA_ARCHS set to its architecture",
-            {}};
+    found.reason = "CUDA: expected a GPU that this build can run on, got " + found.devices[asked] + ": " +
+                   cudaGetErrorString(image) + "; rebuild with EASTING_CUDA_ARCHS set to its architecture";
   }
   return found;
+}
+
+// Errors after which CUDA refuses every further call of the process.
+bool lost(cudaError_t error) {
+  switch (error) {
+    case cudaErrorECCUncorrectable:
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure: return true;
+    default: return false;
+  }
+}
+
+[[noreturn]] void end_process(cudaError_t error) {
+  const char* name = kernel;
+  std::fprintf(stderr,
+               "cuda: expected the kernel %s to run, got %s: %s; this process ends, as CUDA takes no more work from it "
+               "(the kernel is the last one queued; with CUDA_LAUNCH_BLOCKING=1 it is the one that failed)\n",
+               name ? name : "(none yet)", cudaGetErrorName(error), cudaGetErrorString(error));
+  std::fflush(stderr);
+  std::_Exit(lost_exit_code);
+}
+
+// Which device is the current one is a matter of each thread.
+void enter() {
+  thread_local bool entered = false;
+  if (entered) return;
+  in_use = true;
+  check(cudaSetDevice(device), "cudaSetDevice");
+  entered = true;
 }
 
 }  // namespace
 
 void check(cudaError_t error, const char* call) {
   if (error == cudaSuccess) return;
+  if (lost(error)) end_process(error);
+  cudaGetLastError();  // not to be reported again by the next launch
+  if (error == cudaErrorMemoryAllocation) throw std::bad_alloc();
   throw std::runtime_error(std::string(call) + ": expected success, got " + cudaGetErrorName(error) + ": " +
                            cudaGetErrorString(error));
 }
 
-const Status& status() {
-  static const Status once = look();
-  return once;
+void name_kernel(const char* name) { kernel = name; }
+const char* kernel_name() { return kernel ? kernel.load() : "kernel"; }
+
+Status status(int asked) {
+  static std::mutex mutex;
+  static std::map<int, Status> known;
+  std::lock_guard lock(mutex);
+  const auto found = known.find(asked);
+  return found != known.end() ? found->second : known[asked] = look(asked);
 }
 
+void choose(int wanted) {
+  if (wanted == device) return;
+  if (in_use)
+    throw std::invalid_argument("device: expected cuda:" + std::to_string(device) +
+                                ", on which this process computes already, got cuda:" + std::to_string(wanted) +
+                                "; use one process per GPU");
+  device = wanted;
+}
+
+int chosen() { return device; }
+
 void* allocate(std::size_t bytes) {
+  enter();
   void* block = nullptr;
-  const cudaError_t error = cudaMalloc(&block, bytes);
-  if (error == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // not to be reported again by the next launch
-    throw std::bad_alloc();
-  }
-  check(error, "cudaMalloc");
+  check(cudaMalloc(&block, bytes), "cudaMalloc");
   return block;
 }
 
 // Also called while the process exits, when the driver may be gone already.
 void release(void* block) { static_cast<void>(cudaFree(block)); }
 
-namespace {
-cudaStream_t queue = nullptr;
-}
-
 cudaStream_t stream() {
+  enter();
   if (!queue) check(cudaStreamCreateWithFlags(&queue, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
   return queue;
 }
+
+bool used() { return queue != nullptr; }
 
 void synchronize() {
   if (queue) check(cudaStreamSynchronize(queue), "cudaStreamSynchronize");
@@ -98,15 +168,6 @@ void* scratch(int slot, std::size_t bytes) {
     size = wanted;
   }
   return block;
-}
-
-void upload(void* device, const void* host, std::size_t bytes) {
-  check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream()), "cudaMemcpyAsync");
-}
-
-void download(void* host, const void* device, std::size_t bytes) {
-  check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream()), "cudaMemcpyAsync");
-  synchronize();
 }
 
 }  // namespace easting::cuda

@@ -3,11 +3,11 @@ import { Loader, type Split } from "../data/index.js";
 import { openNetwork } from "../east/index.js";
 import { expected } from "../errors.js";
 import { nnzOf, prunable } from "../sparse/index.js";
-import { threads } from "../tensor/index.js";
+import { type DeviceRequest, threads, useDevice } from "../tensor/index.js";
 import { evaluate, resolveCheckpoint } from "../train/index.js";
 import { warn } from "./failure.js";
 import { count, duration, facts, percent } from "./format.js";
-import { wholeNumber } from "./settings.js";
+import { deviceOption, wholeNumber } from "./settings.js";
 import { describeData, openSource, sameFormat, sourceOf } from "./source.js";
 
 interface Flags {
@@ -16,6 +16,7 @@ interface Flags {
   readonly imageSize?: number;
   readonly batch: number;
   readonly threads?: number;
+  readonly device?: DeviceRequest;
   readonly json?: boolean;
 }
 
@@ -29,6 +30,7 @@ export function addEvaluate(program: Command): void {
     .option("--image-size <pixels>", "side that images of a folder are scaled to", wholeNumber("--image-size", 1))
     .option("--batch <count>", "images at a time", wholeNumber("--batch", 1), 128)
     .option("--threads <count>", "threads of the kernels (default: all cores)", wholeNumber("--threads", 1))
+    .addOption(deviceOption())
     .option("--json", "write one JSON object to stdout and nothing else")
     .addHelpText(
       "after",
@@ -44,6 +46,7 @@ Examples:
 async function runEvaluate(target: string, flags: Flags): Promise<void> {
   const { split, json = false, batch } = flags;
   if (flags.threads) threads(flags.threads);
+  const { reason } = useDevice(flags.device);
   const { path, content, warnings } = await resolveCheckpoint(target);
   for (const { message } of warnings) warn(message);
   const { model, images, config, fullSize, step, fit } = openNetwork(content);
@@ -61,7 +64,16 @@ async function runEvaluate(target: string, flags: Flags): Promise<void> {
     const nnz = nnzOf(prunable(model.parameters()));
     const density = nnz / fullSize;
     const outcome = { type: "evaluation", checkpoint: path, step, data: dataset.name, note: dataset.note, split };
-    const numbers = { accuracy, loss, count: evaluated, nnz, density, seconds, imagesPerSecond: evaluated / seconds };
+    const numbers = {
+      accuracy,
+      loss,
+      count: evaluated,
+      nnz,
+      density,
+      device: reason,
+      seconds,
+      imagesPerSecond: evaluated / seconds,
+    };
     if (json) process.stdout.write(`${JSON.stringify({ ...outcome, ...numbers })}\n`);
     else
       process.stdout.write(
@@ -70,6 +82,7 @@ async function runEvaluate(target: string, flags: Flags): Promise<void> {
           ["network", `${config.model}, ${config.method}`],
           ["weights", `${count(nnz)}, density ${percent(density)}`],
           ["data", describeData(dataset)],
+          ["device", reason],
           [`${split} accuracy`, `${percent(accuracy)} of ${count(evaluated)} images`],
           [`${split} loss`, loss.toFixed(4)],
           ["time", `${duration(seconds)}, ${count(evaluated / seconds)} images/s`],

@@ -14,9 +14,10 @@ export const usageError = (message: string, hint?: string) => new EastingError("
 /** Says what went wrong, in one line if it is the user's to mend, and returns the exit code: 2 for usage, else 1. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has said it already
-  if (error instanceof EastingError) {
+  const { code } = (error ?? {}) as { code?: unknown };
+  if (error instanceof EastingError || (error instanceof Error && String(code).startsWith("EASTING_"))) {
     process.stderr.write(`${red("error:")} ${error.message}\n`);
-    return usageCodes.has(error.code) ? 2 : 1;
+    return usageCodes.has(code as string) ? 2 : 1;
   }
   process.stderr.write(`${red("error:")} unexpected: ${error instanceof Error ? error.stack : String(error)}\n`);
   return 1;

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { complaint, configSchema, methodNames, type TrainConfigInput } from "../east/config.js";
 import { expected, nearest } from "../errors.js";
 import { modelNames } from "../models/index.js";
+import { deviceRequest } from "../tensor/index.js";
 import { usageError } from "./failure.js";
 
 type Key = keyof typeof configSchema.shape;
@@ -72,6 +73,11 @@ export const wholeNumber = (flag: string, least: number) => (text: string) => {
   if (text.trim() !== "" && Number.isInteger(value) && value >= least) return value;
   throw expected(flag, `a whole number of at least ${least}`, text, undefined, "EASTING_USAGE");
 };
+
+export const deviceOption = () =>
+  new Option("--device <name>", "where to compute: cpu, cuda, cuda:<index> or auto, a GPU if there is one").argParser(
+    (name) => deviceRequest(name, "--device", "EASTING_USAGE"),
+  );
 
 /** Names with commas between, of those in `known`. */
 export const someOf =

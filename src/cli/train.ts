@@ -5,14 +5,14 @@ import { absoluteSource, type DataSource } from "../data/index.js";
 import { resolveConfig, type TrainConfig, type TrainConfigInput, train } from "../east/index.js";
 import { EastingError } from "../errors.js";
 import { diagnostics } from "../sparse/index.js";
-import { type DeviceRequest, resolveDevice, threads } from "../tensor/index.js";
+import { type DeviceRequest, threads, useDevice } from "../tensor/index.js";
 import { type EndEvent, readEvents, type TrainEvent } from "../train/index.js";
 import { version } from "../version.js";
 import { INTERRUPTED, usageError, warn } from "./failure.js";
 import { count, duration, percent } from "./format.js";
 import { watchInterrupt } from "./interrupt.js";
 import { TrainProgress } from "./progress.js";
-import { addSettings, givenSettings, settingsFile, someOf, wholeNumber } from "./settings.js";
+import { addSettings, deviceOption, givenSettings, settingsFile, someOf, wholeNumber } from "./settings.js";
 import { describeData, openSource, readReceipt } from "./source.js";
 
 type DiagnosticName = keyof typeof diagnostics;
@@ -29,7 +29,7 @@ interface Flags {
   readonly saveEvery?: number;
   readonly stopAfter?: number;
   readonly threads?: number;
-  readonly device: DeviceRequest;
+  readonly device?: DeviceRequest;
   readonly diagnostics?: true | readonly DiagnosticName[];
   readonly diagnosticsEvery?: number;
   readonly json?: boolean;
@@ -90,7 +90,7 @@ export function addTrain(program: Command): void {
         wholeNumber("--diagnostics-every", 1),
       ),
     )
-    .addOption(run("--device <name>", "where to compute").choices(["auto", "cpu", "cuda"]).default("auto"))
+    .addOption(deviceOption().helpGroup("Run:"))
     .addOption(run("--json", "write the run's events to stdout, one JSON object a line, and nothing else"))
     .addHelpText(
       "after",
@@ -172,7 +172,7 @@ async function runTrain({ config, source, out, resume }: Plan, flags: Flags): Pr
   const { json = false, keep, saveEvery, stopAfter, diagnosticsEvery: every } = flags;
   const looked = flags.diagnostics === true ? names : (flags.diagnostics ?? (every ? names : []));
   if (flags.threads) threads(flags.threads);
-  const { reason } = resolveDevice(flags.device);
+  const { reason } = useDevice(flags.device);
   const finished = resume ? await finishedRun(out) : null;
   if (finished) {
     if (json) process.stdout.write(`${JSON.stringify(finished)}\n`);
@@ -194,7 +194,7 @@ async function runTrain({ config, source, out, resume }: Plan, flags: Flags): Pr
       tell(`device   ${reason}`);
       tell(`run      ${out}${resume ? " (resumed)" : ""}`);
       const events = train(config, data, {
-        ...{ out, resume, keep, saveEvery, stopAfter, signal, dataSource: source },
+        ...{ out, resume, keep, saveEvery, stopAfter, signal, device: flags.device, dataSource: source },
         callbacks: looked.map((name) => diagnostics[name](every ? { every } : {})),
       });
       for await (const event of events) {

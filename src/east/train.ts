@@ -1,7 +1,7 @@
 import type { ImageDataset } from "../data/index.js";
 import { EastingError } from "../errors.js";
 import { native } from "../native.js";
-import { resolveDevice } from "../tensor/index.js";
+import { type DeviceRequest, useDevice } from "../tensor/index.js";
 import { type Callback, fit, type JsonObject, recordRun, type TrainEvent } from "../train/index.js";
 import { version } from "../version.js";
 import type { TrainConfigInput } from "./config.js";
@@ -17,6 +17,8 @@ export interface TrainOptions {
   /** Steps between checkpoints besides those at epoch ends. */
   readonly saveEvery?: number;
   readonly stopAfter?: number;
+  /** Where to compute: a GPU if there is one, by default. No part of the configuration: a run may go on elsewhere. */
+  readonly device?: DeviceRequest;
   readonly signal?: AbortSignal;
   /** Take part besides those of the method, such as diagnostics; called after them. */
   readonly callbacks?: readonly Callback[];
@@ -37,9 +39,17 @@ export async function* train(
   data: ImageDataset,
   options: TrainOptions = {},
 ): AsyncGenerator<TrainEvent> {
-  const { out, resume = false, keep, saveEvery, stopAfter, signal, callbacks = [], dataSource } = options;
+  const { out, resume = false, keep, saveEvery, stopAfter, signal, callbacks = [], dataSource, device } = options;
+  const { reason } = useDevice(device);
   const recipe = prepare(input, imageFormat(data), data.train.count);
-  const common = { ...recipe.fit, callbacks: [...recipe.callbacks, ...callbacks], saveEvery, stopAfter, signal };
+  const common = {
+    ...recipe.fit,
+    callbacks: [...recipe.callbacks, ...callbacks],
+    saveEvery,
+    stopAfter,
+    signal,
+    device,
+  };
   try {
     if (!out) {
       if (resume) throw new EastingError("EASTING_CONFIG", "resume: expected a run folder in out, got none");
@@ -60,7 +70,7 @@ export async function* train(
       },
       fullSize: recipe.fullSize,
       machine: {
-        device: resolveDevice().reason,
+        device: reason,
         instructionSet: native.devices().isa,
         node: process.version,
         platform: `${process.platform}-${process.arch}`,

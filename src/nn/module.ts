@@ -1,4 +1,4 @@
-import { Tensor } from "../tensor/index.js";
+import { type Device, Tensor } from "../tensor/index.js";
 import { Parameter } from "./parameter.js";
 
 /**
@@ -52,6 +52,13 @@ export abstract class Module {
   }
   eval(): this {
     return this.train(false);
+  }
+
+  /** Moves all parameters and buffers to a device. */
+  to(device: Device): this {
+    for (const parameter of this.parameters()) parameter.to(device);
+    for (const buffer of this.buffers().values()) buffer.moveTo(device);
+    return this;
   }
 
   /** Frees all parameters and buffers. */

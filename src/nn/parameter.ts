@@ -1,5 +1,5 @@
 import { expected } from "../errors.js";
-import { DenseGradient, SparseTensor, sizeOf, Tensor, type Topology } from "../tensor/index.js";
+import { DenseGradient, type Device, SparseTensor, sizeOf, Tensor, type Topology } from "../tensor/index.js";
 
 /** Initial values at flat positions of the dense shape, or of all of it for a count. */
 export type Initial = (at: number | Int32Array) => Float32Array;
@@ -81,6 +81,13 @@ export class Parameter {
   /** Lets layers compute with `value` in the place of this weight; null brings the weight back. */
   substitute(value: Tensor | SparseTensor | null): void {
     this.#substitute = value;
+  }
+
+  /** Moves what is there to another device; what has yet to be drawn is drawn where tensors live by then. */
+  to(device: Device): void {
+    if (!this.#value) return;
+    this.leaf.moveTo(device);
+    this.sparse?.topology.dispose(); // its orders are derived again
   }
 
   clearGradient(): void {

@@ -27,8 +27,9 @@ export abstract class Optimizer {
   step(parameters: readonly Parameter[], context: StepContext): void {
     const trained = parameters.filter(({ leaf }) => leaf.gradient);
     if (trained.length === 0) return;
-    this.#schedule ??= Tensor.empty([2], { dtype: "f64" }).keep();
-    this.#schedule.write([context.learningRate, context.step]);
+    const { device } = trained[0].leaf;
+    this.#schedule ??= Tensor.empty([2], { dtype: "f64", device }).keep();
+    this.#schedule.moveTo(device).write([context.learningRate, context.step]);
     const tensors = trained.flatMap((parameter) => {
       const { leaf } = parameter;
       return [leaf, leaf.gradient as Tensor, ...this.#slots(parameter)].map(({ buffer }) => buffer);
@@ -92,6 +93,7 @@ export abstract class Optimizer {
       state = this.slots.map(() => Tensor.zeros(shape, { dtype, device }).keep());
       this.#state.set(parameter, state);
     }
+    for (const tensor of state) tensor.moveTo(parameter.leaf.device);
     return state;
   }
 }

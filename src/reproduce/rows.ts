@@ -93,7 +93,7 @@ function differences(runs: readonly FinishedRun[], epochs: number | null, publis
   const all = <T>(of: (receipt: Receipt) => T) => [...new Set(runs.map(({ receipt }) => of(receipt)))];
   const notes = all(({ data }) => data.note).filter((note) => note !== null);
   const trained = all(({ config }) => config.epochs);
-  const devices = all(({ machine }) => machine.device.replace(/, \d+ threads.*| \(no GPU.*/g, ""));
+  const devices = all(({ machine }) => machine.device.replace(/, \d+ threads.*| \((no GPU|cuda:).*/g, ""));
   return [
     ...(published ? [] : ["no such number in the paper"]),
     ...(epochs === null ? [`${trained.join(", ")} epochs, the paper does not say how many`] : []),

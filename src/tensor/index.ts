@@ -8,7 +8,17 @@ export {
   recordedAsNow,
   tape,
 } from "./autograd.js";
-export { type Device, type DeviceRequest, memory, resolveDevice, threads } from "./device.js";
+export {
+  type ChosenDevice,
+  type Device,
+  type DeviceRequest,
+  defaultDevice,
+  deviceRequest,
+  memory,
+  resolveDevice,
+  threads,
+  useDevice,
+} from "./device.js";
 export { arithmetic, type Dtype, type TypedArray } from "./dtype.js";
 export { type Key, keyWords, type Purpose, permutation, randomBits, sample, uniform } from "./random.js";
 export { scope } from "./scope.js";

@@ -1,6 +1,6 @@
 import { EastingError, expected } from "../errors.js";
 import { type BatchNormForward, type Kernels, type KernelsByType, native } from "../native.js";
-import { type Device, defaultDevice } from "./device.js";
+import { type Device, defaultDevice, deviceCode } from "./device.js";
 import { arithmetic, type Dtype, dtypes, isReal, type TypedArray } from "./dtype.js";
 import { register } from "./scope.js";
 
@@ -10,7 +10,7 @@ class Storage {
   readonly handle: number;
 
   constructor(device: Device, dtype: Dtype, size: number) {
-    this.handle = native.alloc(device === "cpu" ? 0 : 1, dtypes[dtype].code, size);
+    this.handle = native.alloc(deviceCode[device], dtypes[dtype].code, size);
   }
   share(): this {
     this.#owners++;
@@ -91,15 +91,17 @@ export class Tensor {
   requiresGradient: boolean;
   kept = false;
   #storage: Storage | null;
+  #device: Device;
   #disposed = false;
 
   private constructor(
     readonly shape: readonly number[],
     readonly dtype: Dtype,
-    readonly device: Device,
+    device: Device,
     storage: Storage | null,
     requiresGradient: boolean,
   ) {
+    this.#device = device;
     this.#storage = storage;
     this.requiresGradient = requiresGradient;
     if (!register(this) && storage) abandoned.register(this, storage, this);
@@ -144,6 +146,9 @@ export class Tensor {
 
   get size(): number {
     return sizeOf(this.shape);
+  }
+  get device(): Device {
+    return this.#device;
   }
   get disposed(): boolean {
     return this.#disposed;
@@ -193,11 +198,26 @@ export class Tensor {
     if (data.length !== this.size) throw expected("write", `${this.size} numbers`, data.length);
     const { array } = dtypes[this.dtype];
     if (this.dtype === "bf16") {
-      using exact = Tensor.from(data, this.shape);
+      using exact = Tensor.from(data, this.shape, { device: this.device });
       this.kernels.narrow(exact.buffer, this.buffer, false);
       return;
     }
     native.upload(this.buffer, data instanceof array ? data : array.from(data as ArrayLike<number>), 0);
+  }
+
+  /** Moves the contents, and the gradient's, to another device: whoever holds this tensor finds it there. Blocks. */
+  moveTo(device: Device): this {
+    if (device === this.#device) return this;
+    const data = this.dataSync();
+    const storage = new Storage(device, this.dtype, this.size);
+    if (abandoned.unregister(this)) abandoned.register(this, storage, this);
+    this.#storage?.release();
+    this.#storage = storage;
+    this.#device = device;
+    this.channels = null; // what was read is complete
+    this.write(data);
+    this.gradient?.moveTo(device);
+    return this;
   }
 
   /** The contents as all work queued so far leaves them; the event loop runs meanwhile. */
@@ -209,7 +229,7 @@ export class Tensor {
     }
     return new Promise((resolve, reject) => {
       native.read(buffer, (error, bytes) =>
-        error ? reject(new EastingError("EASTING_KERNEL", error)) : resolve(new dtypes[dtype].array(bytes)),
+        error ? reject(new EastingError(error.code, error.message)) : resolve(new dtypes[dtype].array(bytes)),
       );
     });
   }
@@ -294,6 +314,6 @@ export function sizeOf(shape: readonly number[]): number {
 /** Resolves when all queued work is done; rejects with what a kernel threw. */
 export function synchronize(): Promise<void> {
   return new Promise((resolve, reject) => {
-    native.finished((error) => (error ? reject(new EastingError("EASTING_KERNEL", error)) : resolve()));
+    native.finished((error) => (error ? reject(new EastingError(error.code, error.message)) : resolve()));
   });
 }

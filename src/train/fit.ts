@@ -4,7 +4,7 @@ import { EastingError, expected } from "../errors.js";
 import type { Module, Parameter } from "../nn/index.js";
 import { countCorrect, crossEntropy } from "../ops/index.js";
 import { type Clip, clipFactor, type Optimizer, type Schedule } from "../optim/index.js";
-import { backward, resolveDevice, scope, synchronize } from "../tensor/index.js";
+import { backward, type DeviceRequest, scope, synchronize, useDevice } from "../tensor/index.js";
 import type { Callback, TrainContext } from "./callback.js";
 import type { CheckpointContent, Json, JsonObject } from "./checkpoint.js";
 import { evaluate } from "./evaluate.js";
@@ -28,6 +28,8 @@ export interface FitOptions {
   readonly callbacks?: readonly Callback[];
   /** Stop after this step, as if interrupted. */
   readonly stopAfter?: number;
+  /** Where to compute, as `useDevice` takes it: the network moves there. A GPU if there is one, by default. */
+  readonly device?: DeviceRequest;
   readonly signal?: AbortSignal;
   /** Saves the state at epoch ends and when interrupted; `fit` goes on from `resume` if that is given. */
   readonly save?: (checkpoint: Checkpoint) => Promise<string>;
@@ -76,7 +78,8 @@ export class NotFiniteError extends EastingError {
 export async function* fit(model: Module, data: ImageDataset, options: FitOptions): AsyncGenerator<TrainEvent> {
   const { epochs, batch, seed, optimizer, callbacks = [], signal, save } = options;
   if (!Number.isInteger(epochs) || epochs < 1) throw expected("epochs", "a whole number of at least 1", epochs);
-  const { reason } = resolveDevice();
+  const { device, reason } = useDevice(options.device);
+  model.to(device);
   const loader = new Loader(data, batch, seed);
   const { stepsPerEpoch } = loader;
   const steps = epochs * stepsPerEpoch;
