@@ -20,8 +20,6 @@ MISSING(dense_conv_backward_data, (In<Stored>, In<Real>, ConvShape, Out<Stored>,
 MISSING(dense_conv_backward_weight, (In<Stored>, In<int32_t>, In<Real>, In<Real>, In<Real>, In<Real>, In<Real>, In<Stored>, In<int32_t>, In<int32_t>, ConvShape, In<Real>, Out<Real>, bool))
 MISSING(dct_conv_forward, (In<Real>, ConvShape, Out<Real>))
 MISSING(dct_conv_backward, (In<Real>, ConvShape, Out<Real>, bool))
-MISSING(batch_norm_forward, (In<Stored>, In<int32_t>, int32_t, BatchNormForward<Stored>))
-MISSING(batch_norm_backward, (int32_t, BatchNormBackward<Stored>))
 MISSING(dyrelu_forward, (In<Stored>, In<Real>, int32_t, int32_t, In<double>, bool, Out<Stored>))
 MISSING(dyrelu_backward, (In<Stored>, In<Real>, In<Stored>, int32_t, int32_t, In<double>, bool, Out<Stored>, bool, Out<Real>))
 MISSING(expand_forward, (In<Stored>, In<int32_t>, In<Real>, int32_t, Out<Stored>))
