@@ -19,5 +19,4 @@ MISSING(average_pool_forward, (In<Stored>, In<int32_t>, In<Real>, int32_t, int32
 MISSING(average_pool_backward, (In<Real>, In<int32_t>, int32_t, int32_t, Out<Stored>, Out<int32_t>, Out<Real>, bool))
 MISSING(max_pool_forward, (In<Stored>, ConvShape, Out<Stored>, Out<int32_t>))
 MISSING(max_pool_backward, (In<Stored>, In<int32_t>, ConvShape, Out<Stored>, bool))
-MISSING(top_k, (In<Real>, In<int32_t>, In<int32_t>, RandomKey, Out<int32_t>))
 }
