@@ -6,11 +6,14 @@
 //   EASTING_EMULATED_IMAGE=none   the build holds no code for the device
 #include "cuda_runtime.h"
 
+#include <setjmp.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -33,91 +36,140 @@ long long setting(const char* name, long long otherwise) {
 constexpr std::size_t stack_bytes = 64 << 10;
 constexpr int lanes = 32;
 
-enum class State : char { ready, at_block, at_warp, ended };
+// A stack with a place in the code to go on from. After its first start a change costs no system call, except with
+// AddressSanitizer, which knows only the other way.
+struct Context {
+  ucontext_t start;
+  jmp_buf place;
+  bool started = false;
+};
+
+__attribute__((noinline)) void change(Context& from, Context& to) {
+#ifdef __SANITIZE_ADDRESS__
+  swapcontext(&from.start, &to.start);
+#else
+  if (_setjmp(from.place)) return;
+  from.started = true;
+  if (to.started) _longjmp(to.place, 1);
+  setcontext(&to.start);
+#endif
+}
 
 struct Fiber {
-  ucontext_t context;
+  Context context;
   std::unique_ptr<char[]> stack;
-  uint3 index;
-  State state;
+};
+
+enum class State : char { waiting_to_begin, ready, at_block, at_warp, ended };
+
+// A thread of the block. Until it waits for the first time it needs no fiber of its own.
+struct Thread {
+  Fiber* fiber = nullptr;
+  State state = State::waiting_to_begin;
 };
 
 // Values that the lanes of a warp hand in; a lane that has not handed in anything this round is not in `given`.
 struct Warp {
   unsigned given = 0, mask = 0;
   std::uint64_t values[lanes];
-  int waiting = 0, live = 0;
 };
 
-ucontext_t scheduler;
-std::vector<Fiber> fibers;
+Context scheduler;
+std::deque<Fiber> fibers;
+std::vector<Fiber*> idle;
+std::vector<Thread> threads;
 std::vector<Warp> warps;
-std::size_t current;
+std::size_t current, begun, ended;  // the running thread; how many have begun and ended
 const std::function<void()>* body;
 
+void run_as(std::size_t thread) {
+  current = thread;
+  const unsigned at = static_cast<unsigned>(thread), row = at / blockDim.x;
+  threadIdx = {at % blockDim.x, row % blockDim.y, row / blockDim.y};
+}
+
+// What every fiber does: one thread after the other, as long as there are some to begin, then idle until the next block.
 void enter() {
-  (*body)();
-  fibers[current].state = State::ended;
-  // Back to the scheduler by uc_link.
+  for (;;) {
+    Fiber* self = threads[current].fiber;
+    (*body)();
+    threads[current].state = State::ended;
+    ++ended;
+    if (begun < threads.size()) {
+      threads[begun].fiber = self;
+      run_as(begun++);
+    } else {
+      idle.push_back(self);
+      change(self->context, scheduler);
+    }
+  }
 }
 
 void leave(State state) {
-  Fiber& fiber = fibers[current];
-  fiber.state = state;
-  swapcontext(&fiber.context, &scheduler);
+  Thread& thread = threads[current];
+  thread.state = state;
+  change(thread.fiber->context, scheduler);
 }
 
-void run_block(std::size_t threads) {
-  std::size_t ended = 0;
-  for (std::size_t t = 0; t < threads; ++t) {
-    Fiber& fiber = fibers[t];
-    if (!fiber.stack) fiber.stack.reset(new char[stack_bytes]);
-    getcontext(&fiber.context);
-    fiber.context.uc_stack = {fiber.stack.get(), 0, stack_bytes};
-    fiber.context.uc_link = &scheduler;
-    makecontext(&fiber.context, enter, 0);
-    fiber.state = State::ready;
-    const unsigned rest = static_cast<unsigned>(t) / blockDim.x;
-    fiber.index = {static_cast<unsigned>(t) % blockDim.x, rest % blockDim.y, rest / blockDim.y};
+Fiber* idle_fiber() {
+  if (idle.empty()) {
+    Fiber& fiber = fibers.emplace_back();
+    fiber.stack.reset(new char[stack_bytes]);
+    getcontext(&fiber.context.start);
+    fiber.context.start.uc_stack = {fiber.stack.get(), 0, stack_bytes};
+    makecontext(&fiber.context.start, enter, 0);
+    return &fiber;
   }
-  for (std::size_t w = 0; w * lanes < threads; ++w) {
-    warps[w] = {};
-    warps[w].live = static_cast<int>(std::min<std::size_t>(lanes, threads - w * lanes));
-  }
-  while (ended < threads) {
-    bool moved = false;
-    for (std::size_t t = 0; t < threads; ++t) {
-      if (fibers[t].state != State::ready) continue;
+  Fiber* fiber = idle.back();
+  idle.pop_back();
+  return fiber;
+}
+
+void go_on(std::size_t thread) {
+  run_as(thread);
+  change(scheduler, threads[thread].fiber->context);
+}
+
+void run_block(std::size_t count) {
+  threads.assign(count, {});
+  warps.assign((count + lanes - 1) / lanes, {});
+  begun = ended = 0;
+  while (ended < count) {
+    bool moved = begun < count;
+    while (begun < count) {
+      const std::size_t first = begun++;
+      threads[first].fiber = idle_fiber();
+      go_on(first);
+    }
+    for (std::size_t t = 0; t < count; ++t) {
+      if (threads[t].state != State::ready) continue;
       moved = true;
-      current = t;
-      threadIdx = fibers[t].index;
-      swapcontext(&scheduler, &fibers[t].context);
-      if (fibers[t].state == State::ended) ++ended, --warps[t / lanes].live;
+      go_on(t);
     }
     // A warp goes on once all its lanes that are named and alive are here; the block once all its threads are.
     std::size_t at_block = 0;
-    for (std::size_t w = 0; w * lanes < threads; ++w) {
-      unsigned here = 0;
-      for (std::size_t t = w * lanes; t < threads && t < (w + 1) * lanes; ++t) {
-        at_block += fibers[t].state == State::at_block;
-        if (fibers[t].state == State::at_warp) here |= 1u << t % lanes;
-      }
+    for (std::size_t w = 0; w < warps.size(); ++w) {
       Warp& warp = warps[w];
+      const std::size_t begin = w * lanes, end = std::min(count, begin + lanes);
+      unsigned here = 0, elsewhere = 0;
+      for (std::size_t t = begin; t < end; ++t) {
+        const unsigned lane = 1u << t % lanes;
+        if (threads[t].state == State::at_block) ++at_block, elsewhere |= lane;
+        if (threads[t].state == State::at_warp) here |= lane;
+      }
       if (!here) continue;
-      for (std::size_t t = w * lanes; t < threads && t < (w + 1) * lanes; ++t)
-        if (warp.mask >> t % lanes & 1 && fibers[t].state == State::at_block)
-          stop("a lane waits for the block while others of its warp wait for it");
+      if (warp.mask & elsewhere) stop("a lane waits for the block while others of its warp wait for it");
       moved = true;
       warp.given = here;
-      for (std::size_t t = w * lanes; t < threads && t < (w + 1) * lanes; ++t)
-        if (here >> t % lanes & 1) fibers[t].state = State::ready;
+      for (std::size_t t = begin; t < end; ++t)
+        if (here >> t % lanes & 1) threads[t].state = State::ready;
     }
-    if (at_block > 0 && at_block + ended == threads) {
+    if (at_block > 0 && at_block + ended == count) {
       if (ended > 0) stop("threads ended while others wait at __syncthreads");
       moved = true;
-      for (std::size_t t = 0; t < threads; ++t) fibers[t].state = State::ready;
+      for (Thread& thread : threads) thread.state = State::ready;
     }
-    if (!moved && ended < threads) stop("threads wait for each other at different barriers");
+    if (!moved && ended < count) stop("threads wait for each other at different barriers");
   }
 }
 
@@ -344,14 +396,13 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
 
 cudaError_t emulatedLaunch(const cudaLaunchConfig_t& config, const void* kernel, std::function<void()> thread) {
   const dim3 grid = config.gridDim, block = config.blockDim;
-  const std::size_t threads = std::size_t{block.x} * block.y * block.z;
-  if (threads == 0 || threads > 1024 || grid.x == 0 || grid.y == 0 || grid.y > 65535 || grid.z == 0 || grid.z > 65535)
+  const std::size_t count = std::size_t{block.x} * block.y * block.z;
+  if (count == 0 || count > 1024 || grid.x == 0 || grid.y == 0 || grid.y > 65535 || grid.z == 0 || grid.z > 65535)
     return report(cudaErrorInvalidValue);
-  return act(kernel, [grid, block, threads, thread = std::move(thread)] {
+  return act(kernel, [grid, block, count, thread = std::move(thread)] {
     if (const long long fault = setting("EASTING_EMULATED_FAULT", 0); fault > 0 && ++kernels_run == fault)
       sticky = cudaErrorIllegalAddress;
     if (sticky != cudaSuccess) return;
-    if (fibers.size() < threads) fibers.resize(threads), warps.resize((threads + lanes - 1) / lanes);
     body = &thread;
     gridDim = grid;
     blockDim = block;
@@ -359,7 +410,7 @@ cudaError_t emulatedLaunch(const cudaLaunchConfig_t& config, const void* kernel,
       for (unsigned y = 0; y < grid.y; ++y)
         for (unsigned x = 0; x < grid.x; ++x) {
           blockIdx = {x, y, z};
-          run_block(threads);
+          run_block(count);
         }
   });
 }
