@@ -2,6 +2,7 @@
 #include "binding.h"
 
 #include <cstring>
+#include <map>
 #include <memory>
 
 #include "cpu/parallel.h"
@@ -9,6 +10,7 @@
 #include "inference/addon.h"
 #include "random.h"
 #ifdef EASTING_CUDA
+#include "cuda/graph.h"
 #include "cuda/runtime.h"
 #endif
 
@@ -96,6 +98,13 @@ const Isa isa = choose_isa();
 
 struct Environment {
   Buffers buffers;
+#ifdef EASTING_CUDA
+  struct Captured {
+    std::shared_ptr<cuda::Graph> graph;
+    int pool;
+  };
+  std::map<int, Captured> graphs;  // by the number of their pool
+#endif
 };
 
 Environment& environment(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
@@ -155,7 +164,10 @@ Napi::Value upload(const Napi::CallbackInfo& info) {
     const Device device = buffer.device;
     enqueue([copy, target, device] {
 #ifdef EASTING_CUDA
-      if (device == Device::cuda) return cuda::upload(target, copy->data(), copy->size());
+      if (device == Device::cuda) {
+        cuda::retain(copy);
+        return cuda::upload(target, copy->data(), copy->size());
+      }
 #endif
       (void)device;
       std::memcpy(target, copy->data(), copy->size());
@@ -218,6 +230,79 @@ Napi::Value read(const Napi::CallbackInfo& info) {
     return info.Env().Undefined();
   });
 }
+
+// copy(from, to): the bytes of one buffer to another of the same size, device and type.
+Napi::Value copy(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    Buffers& buffers = environment(info.Env()).buffers;
+    const Buffer from = buffers.find(Argument<double>::from(info[0])), to = buffers.find(Argument<double>::from(info[1]));
+    if (from.size != to.size || from.type != to.type || from.device != to.device)
+      throw std::invalid_argument("copy: expected buffers of the same size, type and device");
+    enqueue([from, to, bytes = from.size * type_bytes[static_cast<int>(from.type)]] {
+#ifdef EASTING_CUDA
+      if (from.device == Device::cuda) return cuda::copy(to.data, from.data, bytes);
+#endif
+      std::memcpy(to.data, from.data, bytes);
+    });
+    return info.Env().Undefined();
+  });
+}
+
+#ifdef EASTING_CUDA
+Environment::Captured& captured_from(const Napi::CallbackInfo& info) {
+  auto& graphs = environment(info.Env()).graphs;
+  const auto found = graphs.find(Argument<std::int32_t>::from(info[0]));
+  if (found == graphs.end()) throw std::invalid_argument("graph: expected a live graph, got one that was freed");
+  return found->second;
+}
+
+Napi::Value new_graph(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const int pool = new_pool();
+    // Destroyed behind the work that still uses it.
+    std::shared_ptr<cuda::Graph> graph(new cuda::Graph, [](cuda::Graph* graph) { enqueue([graph] { delete graph; }); });
+    environment(info.Env()).graphs[pool] = {std::move(graph), pool};
+    return Napi::Number::New(info.Env(), pool);
+  });
+}
+
+// beginCapture(graph, part): what this thread queues until endCapture(graph) is noted down, not done.
+Napi::Value begin_capture(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    const auto& captured = captured_from(info);
+    const int part = Argument<std::int32_t>::from(info[1]);
+    begin_together();
+    enqueue([graph = captured.graph, part] { graph->begin(part); });
+    use_pool(captured.pool);
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value end_capture(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    use_pool(0);
+    enqueue([graph = captured_from(info).graph] { graph->end(); });
+    end_together();
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value replay(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    enqueue([graph = captured_from(info).graph, part = Argument<std::int32_t>::from(info[1])] { graph->replay(part); });
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value free_graph(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    const int pool = captured_from(info).pool;
+    environment(info.Env()).graphs.erase(pool);
+    end_pool(pool);
+    return info.Env().Undefined();
+  });
+}
+#endif
 
 // finished(callback): callback(error message or "").
 Napi::Value finished(const Napi::CallbackInfo& info) {
@@ -387,6 +472,14 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("upload", upload);
   add("download", download);
   add("read", read);
+  add("copy", copy);
+#ifdef EASTING_CUDA
+  add("newGraph", new_graph);
+  add("beginCapture", begin_capture);
+  add("endCapture", end_capture);
+  add("replay", replay);
+  add("freeGraph", free_graph);
+#endif
   add("finished", finished);
   add("wait", wait);
   add("randomBits", random_words);

@@ -5,11 +5,14 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "spin.h"
 
@@ -96,7 +99,25 @@ Queue& queue() {
 
 }  // namespace
 
-void enqueue(std::function<void()> kernel) { queue().push(std::move(kernel)); }
+namespace {
+thread_local std::optional<std::vector<std::function<void()>>> together;
+}
+
+void enqueue(std::function<void()> kernel) {
+  if (together) together->push_back(std::move(kernel));
+  else queue().push(std::move(kernel));
+}
+
+void begin_together() { together.emplace(); }
+
+void end_together() {
+  if (!together) return;
+  auto kernels = std::make_shared<std::vector<std::function<void()>>>(std::move(*together));
+  together.reset();
+  enqueue([kernels] {
+    for (auto& kernel : *kernels) kernel();
+  });
+}
 
 void synchronize() {
   queue().drain();

@@ -8,6 +8,9 @@ namespace easting {
 
 void flush_denormals();
 void enqueue(std::function<void()> kernel);
+// From begin to end, what this thread queues is held back, and then queued as one: nobody else's work comes between.
+void begin_together();
+void end_together();
 // Waits for all queued work; throws what the first failed kernel threw.
 void synchronize();
 // Time spent in kernels since the process started.

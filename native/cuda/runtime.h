@@ -21,6 +21,7 @@ void release(void* block);
 void upload(void* device, const void* host, std::size_t bytes);
 void download(void* host, const void* device, std::size_t bytes);
 
+void copy(void* to, const void* from, std::size_t bytes);  // within the device
 // Returns once all work queued so far is done; throws what went wrong in it. Nothing where CUDA was never used.
 void synchronize();
 

@@ -3,15 +3,6 @@
 #include <stdexcept>
 namespace easting::EASTING_VARIANT {
 #define MISSING(name, arguments) __attribute__((weak)) void name arguments { throw std::runtime_error(#name ": expected a CUDA kernel, got none yet"); }
-MISSING(sum, (In<Real>, double, Out<Real>, bool))
-MISSING(dot, (In<Real>, In<Real>, Out<Real>, bool))
-MISSING(sum_of_squares, (List<In<Real>>, Out<Real>))
-MISSING(broadcast, (In<Real>, double, Out<Real>, bool))
-MISSING(channel_sum, (In<Real>, int32_t, Out<Real>, bool))
-MISSING(add_bias, (In<Real>, In<Real>, int32_t, Out<Real>))
-MISSING(scale_by, (In<Real>, In<Real>, Out<Real>, bool))
-MISSING(gather, (In<Real>, In<int32_t>, Out<Real>))
-MISSING(scatter, (In<Real>, In<int32_t>, Out<Real>))
 MISSING(sparse_conv_forward, (In<Stored>, In<int32_t>, In<Real>, In<Real>, In<Real>, In<Real>, In<Real>, In<Real>, In<int32_t>, In<int32_t>, ConvShape, In<int32_t>, Out<Stored>, Out<int32_t>, BatchNormForward<Stored>))
 MISSING(sparse_conv_backward, (In<Stored>, In<int32_t>, In<Real>, In<Stored>, In<int32_t>, In<Real>, In<int32_t>, In<int32_t>, In<int32_t>, ConvShape, Out<Stored>, Out<int32_t>, Out<Real>, bool, Out<Real>, bool, BatchNormBackward<Stored>))
 MISSING(sparse_conv_backward_normalized, (In<Stored>, In<int32_t>, In<Real>, In<Real>, In<Real>, In<Real>, bool, In<Stored>, In<int32_t>, In<Real>, In<int32_t>, In<int32_t>, In<int32_t>, ConvShape, Out<Stored>, Out<Real>, Out<Real>, bool, Out<Real>, bool))
@@ -30,12 +21,6 @@ MISSING(average_pool_forward, (In<Stored>, In<int32_t>, In<Real>, int32_t, int32
 MISSING(average_pool_backward, (In<Real>, In<int32_t>, int32_t, int32_t, Out<Stored>, Out<int32_t>, Out<Real>, bool))
 MISSING(max_pool_forward, (In<Stored>, ConvShape, Out<Stored>, Out<int32_t>))
 MISSING(max_pool_backward, (In<Stored>, In<int32_t>, ConvShape, Out<Stored>, bool))
-MISSING(cross_entropy_forward, (In<Real>, In<int32_t>, int32_t, double, Out<Real>, Out<Real>))
-MISSING(cross_entropy_backward, (In<Real>, In<int32_t>, In<Real>, int32_t, double, Out<Real>, bool))
-MISSING(count_correct, (In<Real>, In<int32_t>, int32_t, int32_t, Out<int32_t>))
-MISSING(clip_factor, (In<Real>, double, Out<Real>))
-MISSING(sgd_step, (List<SgdTensor<Real>>, In<Real>, In<double>, double, double, bool))
-MISSING(adam_step, (List<AdamTensor<Real>>, In<Real>, In<double>, double, double, double, double))
 MISSING(top_k, (In<Real>, In<int32_t>, In<int32_t>, RandomKey, Out<int32_t>))
 MISSING(augment, (In<uint8_t>, In<int32_t>, In<Real>, In<Real>, ConvShape, bool, bool, bool, RandomKey, Out<Stored>))
 }
