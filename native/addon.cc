@@ -87,10 +87,10 @@ Isa choose_isa() {
   if (best == Isa::avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     best = Isa::avx512;
-#endif
   if (const char* wanted = std::getenv("EASTING_ISA"))
     for (Isa isa : {Isa::baseline, Isa::avx2})
       if (isa < best && std::strcmp(wanted, isa_names[static_cast<int>(isa)]) == 0) return isa;
+#endif
   return best;
 }
 
@@ -201,6 +201,9 @@ using Bytes = std::shared_ptr<std::vector<std::byte>>;
 void call_when_finished(const char* name, Napi::Value callback, Bytes bytes) {
   if (!callback.IsFunction()) throw std::invalid_argument(std::string(name) + ": expected a function to call");
   auto resolver = Napi::ThreadSafeFunction::New(callback.Env(), callback.As<Napi::Function>(), "easting", 0, 1);
+#ifdef EASTING_CUDA
+  enqueue([] { cuda::synchronize(); });
+#endif
   when_finished([resolver, bytes](std::string error) mutable {
     resolver.BlockingCall([error, bytes](Napi::Env env, Napi::Function function) {
       if (env == nullptr) return;
@@ -314,6 +317,9 @@ Napi::Value finished(const Napi::CallbackInfo& info) {
 
 Napi::Value wait(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
+#ifdef EASTING_CUDA
+    enqueue([] { cuda::synchronize(); });
+#endif
     synchronize();
     return info.Env().Undefined();
   });

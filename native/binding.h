@@ -99,7 +99,7 @@ Span span_of(const Napi::Value& value) {
                                 (buffer.type == Type::bf16 ? "; convert it with cast" : ""));
   if (buffer.device != device_of_kernel)
     throw std::invalid_argument(std::string("kernel: expected buffers on ") + device_names[static_cast<int>(device_of_kernel)] +
-                                ", got one on " + device_names[static_cast<int>(buffer.device)] + "; move the tensor with to()");
+                                ", got one on " + device_names[static_cast<int>(buffer.device)]);
   return {static_cast<T*>(buffer.data), buffer.size};
 }
 

@@ -17,7 +17,7 @@ export function resolveDevice(request: DeviceRequest = "auto"): { device: Device
     ? cudaReason
     : cudaDevices.length === 0
       ? cudaReason
-      : "the CUDA backend of this release holds the elementwise kernels only, so networks train on the CPU";
+      : "the CUDA backend of this release is not complete, so networks train on the CPU";
   if (request === "cuda")
     throw new EastingError(
       "EASTING_DEVICE",
@@ -35,7 +35,7 @@ export function threads(count?: number): number {
   return count === undefined ? native.threads() : native.threads(count);
 }
 
-/** Bytes held by live tensors, their high-water mark, and bytes reserved from the system. */
-export function memory(): { live: number; peak: number; reserved: number } {
-  return native.memory(0);
+/** Bytes held by a device's live tensors, their high-water mark, and bytes reserved from the system. */
+export function memory(device = defaultDevice): { live: number; peak: number; reserved: number } {
+  return native.memory(device === "cpu" ? 0 : 1);
 }
