@@ -25,4 +25,30 @@ __device__ T block_sum(T value) {
   return total;
 }
 
+template <class T>
+struct Prefix {
+  T before, all;
+};
+
+// Σ over the threads before this one, and over all, of a block like that of block_sum. All must call.
+template <int threads, class T>
+__device__ Prefix<T> block_prefix(T value) {
+  __shared__ T parts[threads / 32];
+  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+  T through = value;
+  for (int lanes = 1; lanes < 32; lanes *= 2) {
+    const T other = __shfl_up_sync(~0u, through, lanes);
+    if (lane >= lanes) through += other;
+  }
+  __syncthreads();  // what the call before this one wrote has been read
+  if (lane == 31) parts[warp] = through;
+  __syncthreads();
+  Prefix<T> result{through - value, 0};
+  for (int i = 0; i < threads / 32; ++i) {
+    if (i == warp) result.before += result.all;
+    result.all += parts[i];
+  }
+  return result;
+}
+
 }  // namespace easting::cuda

@@ -17,7 +17,7 @@ function topK(
   return scope(() => {
     const [from, to] = [Tensor.from(scores, [scores.length], { dtype }), Tensor.zeros([k], { dtype: "i32" })];
     const without = excluded && Tensor.from(excluded, [excluded.length], { dtype: "i32" });
-    native.kernels.cpu[dtype].top_k(from.buffer, null, without?.buffer ?? null, keyWords(by), to.buffer);
+    from.kernels.top_k(from.buffer, null, without?.buffer ?? null, keyWords(by), to.buffer);
     return [...to.dataSync()];
   });
 }
@@ -115,7 +115,7 @@ describe("gather and scatter", () => {
       const x = Tensor.from([10, 20, 30], [3]);
       const positions = Tensor.from([2, -1, 0, 2], [4], { dtype: "i32" });
       const y = Tensor.full([4], 99);
-      native.kernels.cpu.f32.gather(x.buffer, positions.buffer, y.buffer);
+      x.kernels.gather(x.buffer, positions.buffer, y.buffer);
       expect([...y.dataSync()]).toEqual([30, 0, 10, 30]);
     });
   });
@@ -125,7 +125,7 @@ describe("gather and scatter", () => {
       const x = Tensor.from([10, 20], [2]);
       const positions = Tensor.from([3, 0], [2], { dtype: "i32" });
       const y = Tensor.full([5], 7);
-      native.kernels.cpu.f32.scatter(x.buffer, positions.buffer, y.buffer);
+      x.kernels.scatter(x.buffer, positions.buffer, y.buffer);
       expect([...y.dataSync()]).toEqual([20, 7, 7, 10, 7]);
     });
   });
@@ -136,8 +136,8 @@ describe("gather and scatter", () => {
       const at = Tensor.from(positions, [positions.length], { dtype: "i32" });
       const x = Tensor.from(signed(7, positions.length), [positions.length]);
       const [dense, back] = [Tensor.zeros([200_000]), Tensor.zeros([positions.length])];
-      native.kernels.cpu.f32.scatter(x.buffer, at.buffer, dense.buffer);
-      native.kernels.cpu.f32.gather(dense.buffer, at.buffer, back.buffer);
+      x.kernels.scatter(x.buffer, at.buffer, dense.buffer);
+      dense.kernels.gather(dense.buffer, at.buffer, back.buffer);
       expect(back.dataSync()).toEqual(x.dataSync());
     });
   });

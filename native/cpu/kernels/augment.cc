@@ -3,19 +3,10 @@
 
 #include <stdexcept>
 
-#include "../../random.h"
+#include "../../crop.h"
 
 namespace easting::EASTING_VARIANT {
 namespace {
-
-// Where output position `i` of a crop that starts at `start` of the padded side lies in the image; -1 is padding.
-std::int32_t source(std::int32_t i, std::int32_t start, std::int32_t padding, std::int32_t side, bool reflect) {
-  std::int32_t at = i + start - padding;
-  if (!reflect) return at < 0 || at >= side ? -1 : at;
-  if (side == 1) return 0;
-  while (at < 0 || at >= side) at = at < 0 ? -at : 2 * side - 2 - at;
-  return at;
-}
 
 // One image of the batch: its pixels, the row its crop starts at, and which list of columns it uses.
 struct Draw {
@@ -25,8 +16,7 @@ struct Draw {
 
 }  // namespace
 
-// Image k's draws depend on the key and on the image's own index, so neither batch order nor batch size changes them.
-// Padding is pixel value 0 (before normalisation) or the reflection that does not repeat the edge.
+// Padding is pixel value 0 (before normalisation) or a reflection.
 void augment(In<std::uint8_t> images, In<std::int32_t> indices, In<Real> mean, In<Real> deviation, ConvShape shape,
              bool reflect, bool flip, bool random, RandomKey key, Out<Stored> y) {
   const std::int64_t n = shape.n, image = std::int64_t{shape.c} * shape.h * shape.w;
@@ -37,14 +27,8 @@ void augment(In<std::uint8_t> images, In<std::int32_t> indices, In<Real> mean, I
     const std::int64_t index = indices[k];
     if (index < 0 || index >= count)
       throw std::invalid_argument("augment: expected indices of images that the set holds, got another");
-    std::int32_t left = padding, top = padding, flipped = 0;
-    if (random) {
-      const Random4 four = random4(key, static_cast<std::uint64_t>(index));
-      left = static_cast<std::int32_t>(four.v[0] % static_cast<std::uint32_t>(starts));
-      top = static_cast<std::int32_t>(four.v[1] % static_cast<std::uint32_t>(starts));
-      flipped = flip && (four.v[2] & 1);
-    }
-    draws[k] = {images.data + index * image, top, (left * 2 + flipped) * width};
+    const Crop crop = random ? draw_crop(key, index, padding, flip) : Crop{padding, padding, false};
+    draws[k] = {images.data + index * image, crop.top, (crop.left * 2 + crop.flipped) * width};
   }
   // Lists of source columns, one for each start and flip.
   const std::size_t lists = 2 * static_cast<std::size_t>(starts);

@@ -2,7 +2,7 @@
 // k-th largest; ties at that value are narrowed the same way by their random bits. Only counts are kept, so any number
 // of threads and every instruction set choose the same positions.
 #include "../../kernels.h"
-#include "../../random.h"
+#include "../../rank.h"
 #include "../vector.h"
 
 namespace easting::EASTING_VARIANT {
@@ -11,34 +11,6 @@ namespace {
 constexpr int digit_bits = 11;
 constexpr std::int64_t smallest_block = 65536;
 constexpr int most_blocks = 32;
-
-// Bits of |x| as an integer of the same order; every NaN ranks just above infinity.
-inline std::uint64_t rank_of(float x) {
-  std::uint32_t bits;
-  __builtin_memcpy(&bits, &x, sizeof bits);
-  bits &= 0x7FFFFFFFu;
-  return bits > 0x7F800000u ? 0x7F800001u : bits;
-}
-inline std::uint64_t rank_of(double x) {
-  std::uint64_t bits;
-  __builtin_memcpy(&bits, &x, sizeof bits);
-  bits &= 0x7FFFFFFFFFFFFFFFu;
-  return bits > 0x7FF0000000000000u ? 0x7FF0000000000001u : bits;
-}
-
-// The tie order, largest first; asked in ascending positions it draws each group of four once.
-struct TieRank {
-  RandomKey key;
-  In<std::int32_t> identity;
-  std::uint64_t group = ~std::uint64_t{0};
-  Random4 words = {};
-  std::int64_t operator()(std::int64_t at) {
-    const std::int64_t position = identity ? identity[at] : at;
-    const auto wanted = static_cast<std::uint64_t>(position) / 4;
-    if (wanted != group) words = random4(key, group = wanted);
-    return ~words.v[position % 4];
-  }
-};
 
 struct Candidates {
   In<Real> scores;
