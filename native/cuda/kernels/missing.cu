@@ -11,12 +11,4 @@ MISSING(dense_conv_backward_data, (In<Stored>, In<Real>, ConvShape, Out<Stored>,
 MISSING(dense_conv_backward_weight, (In<Stored>, In<int32_t>, In<Real>, In<Real>, In<Real>, In<Real>, In<Real>, In<Stored>, In<int32_t>, In<int32_t>, ConvShape, In<Real>, Out<Real>, bool))
 MISSING(dct_conv_forward, (In<Real>, ConvShape, Out<Real>))
 MISSING(dct_conv_backward, (In<Real>, ConvShape, Out<Real>, bool))
-MISSING(cross_entropy_forward, (In<Real>, In<int32_t>, int32_t, double, Out<Real>, Out<Real>))
-MISSING(cross_entropy_backward, (In<Real>, In<int32_t>, In<Real>, int32_t, double, Out<Real>, bool))
-MISSING(count_correct, (In<Real>, In<int32_t>, int32_t, int32_t, Out<int32_t>))
-MISSING(clip_factor, (In<Real>, double, Out<Real>))
-MISSING(sgd_step, (List<SgdTensor<Real>>, In<Real>, In<double>, double, double, bool))
-MISSING(adam_step, (List<AdamTensor<Real>>, In<Real>, In<double>, double, double, double, double))
-MISSING(top_k, (In<Real>, In<int32_t>, In<int32_t>, RandomKey, Out<int32_t>))
-MISSING(augment, (In<uint8_t>, In<int32_t>, In<Real>, In<Real>, ConvShape, bool, bool, bool, RandomKey, Out<Stored>))
 }
