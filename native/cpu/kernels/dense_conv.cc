@@ -3,6 +3,7 @@
 // alone, so the bits do not depend on the number of threads.
 #include "../../kernels.h"
 #include "../../affine.h"
+#include "../../axis.h"
 #include "../../channels.h"
 #include "../each.h"
 #include "../vector.h"
@@ -34,27 +35,6 @@ constexpr int tile_columns = (many_registers ? 4 : 2) * width;
 constexpr int block_columns = 256;  // columns of one task: its panel stays in the second-level cache
 constexpr int block_groups = block_columns / tile_columns;
 constexpr int block_depth = 256;  // k of one panel, rounded to whole source channels
-
-// One spatial axis: a grid of destination pixels first, first + step, ... and, for tap t, where grid pixel i reads the
-// source: i * scale + shift + shift_step * t, which is weight tap tap_first + tap_step * t.
-struct Axis {
-  int size, first, step, scale, source, taps, tap_first, tap_step, shift, shift_step;
-  int at(int i, int t) const {
-    const int position = i * scale + shift + shift_step * t;
-    return position >= 0 && position < source ? position : -1;
-  }
-};
-
-Axis forward_axis(int out, int in, int kernel, int stride, int padding) {
-  return {out, 0, 1, stride, in, kernel, 0, 1, -padding, 1};
-}
-
-// Input pixels of one phase (position % stride): output i feeds from tap t where i + padding - t divides by the stride.
-Axis backward_axis(int in, int out, int kernel, int stride, int padding, int phase) {
-  const int tap = (phase + padding) % stride;
-  return {in > phase ? ceil_divide(in - phase, stride) : 0, phase, stride, 1, out,
-          kernel > tap ? ceil_divide(kernel - tap, stride) : 0, tap, stride, (phase + padding - tap) / stride, -1};
-}
 
 struct Product {
   const Stored* source;
