@@ -89,7 +89,7 @@ struct Candidates {
           quad.present |= 1u << j;
         }
     }
-    if (excluded) quad.present &= ~(excluded[first / 32] >> first % 32);
+    if (excluded && quad.present != 0) quad.present &= ~(excluded[first / 32] >> first % 32);
     return quad;
   }
 };
