@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <deque>
+#include <map>
 #include <memory>
 
 #include "cpu/parallel.h"
@@ -10,6 +11,7 @@
 #include "inference/addon.h"
 #include "random.h"
 #ifdef EASTING_CUDA
+#include "cuda/graph.h"
 #include "cuda/runtime.h"
 #endif
 
@@ -104,6 +106,13 @@ struct Entry {
 struct Environment {
   Buffers buffers;
   std::deque<Entry> entries;
+#ifdef EASTING_CUDA
+  struct Captured {
+    std::shared_ptr<cuda::Graph> graph;
+    int pool;
+  };
+  std::map<int, Captured> graphs;  // by the number of their pool
+#endif
 };
 
 Environment& environment(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
@@ -168,7 +177,10 @@ Napi::Value upload(const Napi::CallbackInfo& info) {
     const Device device = buffer.device;
     enqueue([copy, target, device] {
 #ifdef EASTING_CUDA
-      if (device == Device::cuda) return cuda::upload(target, copy->data(), copy->size());
+      if (device == Device::cuda) {
+        if (cuda::retain(copy)) return cuda::copy_from_host(target, copy->data(), copy->size());
+        return cuda::upload(target, copy->data(), copy->size());
+      }
 #endif
       (void)device;
       std::memcpy(target, copy->data(), copy->size());
@@ -177,12 +189,18 @@ Napi::Value upload(const Napi::CallbackInfo& info) {
   });
 }
 
+// What is held back for a graph has no results yet.
+void expect_no_capture(const char* name) {
+  if (holds_together()) throw std::logic_error(std::string(name) + ": expected no capture to be running, got one");
+}
+
 // download(handle, typed array, byte offset): waits for the queue, then fills the array.
 Napi::Value download(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
     Buffer& buffer = environment(info.Env()).buffers.find(Argument<double>::from(info[0]));
     const HostBytes host = host_bytes(info[1]);
     const std::byte* source = buffer_bytes(buffer, offset_from(info[2]), host.size);
+    expect_no_capture("download");
     synchronize();
 #ifdef EASTING_CUDA
     if (buffer.device == Device::cuda) {
@@ -201,6 +219,7 @@ using Bytes = std::shared_ptr<std::vector<std::byte>>;
 // is done. An error is {code, message}.
 void call_when_finished(const char* name, Napi::Value callback, Bytes bytes) {
   if (!callback.IsFunction()) throw std::invalid_argument(std::string(name) + ": expected a function to call");
+  expect_no_capture(name);
   auto resolver = Napi::ThreadSafeFunction::New(callback.Env(), callback.As<Napi::Function>(), "easting", 0, 1);
   when_finished([resolver, bytes](std::exception_ptr exception) mutable {
     resolver.BlockingCall([exception, bytes](Napi::Env env, Napi::Function function) {
@@ -239,6 +258,79 @@ Napi::Value read(const Napi::CallbackInfo& info) {
   });
 }
 
+// copy(from, to): the bytes of one buffer to another of the same size, device and type.
+Napi::Value copy(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    Buffers& buffers = environment(info.Env()).buffers;
+    const Buffer from = buffers.find(Argument<double>::from(info[0])), to = buffers.find(Argument<double>::from(info[1]));
+    if (from.size != to.size || from.type != to.type || from.device != to.device)
+      throw std::invalid_argument("copy: expected buffers of the same size, type and device");
+    enqueue([from, to, bytes = from.size * type_bytes[static_cast<int>(from.type)]] {
+#ifdef EASTING_CUDA
+      if (from.device == Device::cuda) return cuda::copy(to.data, from.data, bytes);
+#endif
+      std::memcpy(to.data, from.data, bytes);
+    });
+    return info.Env().Undefined();
+  });
+}
+
+#ifdef EASTING_CUDA
+Environment::Captured& captured_from(const Napi::CallbackInfo& info) {
+  auto& graphs = environment(info.Env()).graphs;
+  const auto found = graphs.find(Argument<std::int32_t>::from(info[0]));
+  if (found == graphs.end()) throw std::invalid_argument("graph: expected a live graph, got one that was freed");
+  return found->second;
+}
+
+Napi::Value new_graph(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const int pool = new_pool();
+    // Destroyed behind the work that still uses it.
+    std::shared_ptr<cuda::Graph> graph(new cuda::Graph, [](cuda::Graph* graph) { enqueue([graph] { delete graph; }); });
+    environment(info.Env()).graphs[pool] = {std::move(graph), pool};
+    return Napi::Number::New(info.Env(), pool);
+  });
+}
+
+// beginCapture(graph, part): what this thread queues until endCapture(graph) is noted down, not done.
+Napi::Value begin_capture(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    const auto& captured = captured_from(info);
+    const int part = Argument<std::int32_t>::from(info[1]);
+    begin_together();
+    enqueue([graph = captured.graph, part] { graph->begin(part); });
+    use_pool(captured.pool);
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value end_capture(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    use_pool(0);
+    enqueue([graph = captured_from(info).graph] { graph->end(); });
+    end_together();
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value replay(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    enqueue([graph = captured_from(info).graph, part = Argument<std::int32_t>::from(info[1])] { graph->replay(part); });
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value free_graph(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    const int pool = captured_from(info).pool;
+    environment(info.Env()).graphs.erase(pool);
+    end_pool(pool);
+    return info.Env().Undefined();
+  });
+}
+#endif
+
 // finished(callback): callback(error or null).
 Napi::Value finished(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
@@ -249,6 +341,7 @@ Napi::Value finished(const Napi::CallbackInfo& info) {
 
 Napi::Value wait(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
+    expect_no_capture("wait");
     synchronize();
     return info.Env().Undefined();
   });
@@ -430,6 +523,14 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("upload", upload);
   add("download", download);
   add("read", read);
+  add("copy", copy);
+#ifdef EASTING_CUDA
+  add("newGraph", new_graph);
+  add("beginCapture", begin_capture);
+  add("endCapture", end_capture);
+  add("replay", replay);
+  add("freeGraph", free_graph);
+#endif
   add("finished", finished);
   add("wait", wait);
   add("randomBits", random_words);

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <iterator>
 #include <map>
@@ -130,12 +131,20 @@ std::size_t rounded(std::size_t bytes) {
 
 // Small blocks, and all on the GPU: a cached block serves a request when at most an eighth of it is wasted. Repeated
 // steps then allocate nothing, and odd sizes (the last batch of an epoch, a grown layer) do not pin large blocks.
+using FreeBlocks = std::multimap<std::size_t, void*>;
+struct Block {
+  std::size_t size;
+  int pool;
+};
 struct Cache {
   std::mutex mutex;
-  std::multimap<std::size_t, void*> free;
-  std::unordered_map<void*, std::size_t> sizes;
+  FreeBlocks free;
+  std::map<int, FreeBlocks> pools;
+  std::unordered_map<void*, Block> blocks;
   MemoryCount counts{};
 };
+
+thread_local int pool_in_use = 0;
 
 Cache& cache(Device device) {
   static Cache* caches = new Cache[2];  // never destroyed: blocks may be released during exit
@@ -148,6 +157,7 @@ Heap& heap() {
 }
 
 void release_cached(Cache& c, Device device) {
+  if (c.free.empty()) return;
   for (auto& [bytes, block] : c.free) {
     system_release(device, block);
     c.counts.reserved -= bytes;
@@ -155,11 +165,11 @@ void release_cached(Cache& c, Device device) {
   c.free.clear();
 }
 
-void* take_cached(Cache& c, Device device, std::size_t& size) {
-  if (auto found = c.free.lower_bound(size); found != c.free.end() && found->first <= size + size / 8) {
+void* take_cached(Cache& c, FreeBlocks& free, Device device, std::size_t& size) {
+  if (auto found = free.lower_bound(size); found != free.end() && found->first <= size + size / 8) {
     size = found->first;
     void* block = found->second;
-    c.free.erase(found);
+    free.erase(found);
     return block;
   }
   void* block;
@@ -181,19 +191,21 @@ void* allocate(Device device, std::size_t bytes) {
   std::size_t size = rounded(bytes);
   std::lock_guard lock(c.mutex);
   void* block = nullptr;
+  int pool = 0;
   try {
     if (!exact && device == Device::cpu && size >= large && heap().there()) {
       block = heap().allocate(size);
       if (!block) throw std::bad_alloc();
     } else {
-      block = take_cached(c, device, size);
+      pool = device == Device::cuda && c.pools.contains(pool_in_use) ? pool_in_use : 0;
+      block = take_cached(c, pool ? c.pools[pool] : c.free, device, size);
     }
   } catch (const std::bad_alloc&) {
     throw OutOfMemory("memory: expected room for " + std::to_string(bytes) + " bytes on " +
                       device_names[static_cast<int>(device)] + " beside the " + std::to_string(c.counts.live) +
                       " in use, got none; use a smaller batch or free tensors");
   }
-  c.sizes[block] = size;
+  c.blocks[block] = {size, pool};
   c.counts.live += size;
   if (c.counts.live > c.counts.peak) c.counts.peak = c.counts.live;
   return block;
@@ -202,11 +214,12 @@ void* allocate(Device device, std::size_t bytes) {
 void release(Device device, void* block) {
   Cache& c = cache(device);
   std::lock_guard lock(c.mutex);
-  const auto found = c.sizes.find(block);
-  const std::size_t size = found->second;
-  c.sizes.erase(found);
+  const auto found = c.blocks.find(block);
+  const auto [size, pool] = found->second;
   c.counts.live -= size;
-  if (exact) {
+  if (const auto own = c.pools.find(pool); own != c.pools.end()) {
+    own->second.emplace(size, block);
+  } else if (exact) {
     c.counts.reserved -= size;
     enqueue([device, block] { system_release(device, block); });  // behind what still uses it
   } else if (device == Device::cpu && heap().holds(block)) {
@@ -214,6 +227,25 @@ void release(Device device, void* block) {
   } else {
     c.free.emplace(size, block);
   }
+  c.blocks.erase(found);
+}
+
+int new_pool() {
+  static std::atomic<int> last = 0;
+  Cache& c = cache(Device::cuda);
+  std::lock_guard lock(c.mutex);
+  const int pool = ++last;
+  c.pools[pool];
+  return pool;
+}
+
+void use_pool(int pool) { pool_in_use = pool; }
+
+void end_pool(int pool) {
+  Cache& c = cache(Device::cuda);
+  std::lock_guard lock(c.mutex);
+  c.free.merge(c.pools[pool]);
+  c.pools.erase(pool);
 }
 
 void trim(Device device) {

@@ -28,6 +28,11 @@ class OutOfMemory : public std::bad_alloc {
 // 64-byte aligned, uninitialised. Throws OutOfMemory.
 void* allocate(Device device, std::size_t bytes);
 void release(Device device, void* block);
+// Memory on the GPU that a captured step needs again at every replay: while a pool is used by this thread (0: none), its
+// blocks come from there and return there, and nothing else gets them.
+int new_pool();
+void use_pool(int pool);
+void end_pool(int pool);
 // Returns cached blocks to the system.
 void trim(Device device);
 MemoryCount count(Device device);

@@ -5,11 +5,15 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "spin.h"
 #ifdef EASTING_CUDA
@@ -101,7 +105,33 @@ Queue& queue() {
 
 }  // namespace
 
-void enqueue(std::function<void()> kernel) { queue().push(std::move(kernel)); }
+namespace {
+thread_local std::optional<std::vector<std::function<void()>>> together;
+}
+
+void enqueue(std::function<void()> kernel) {
+  if (together) together->push_back(std::move(kernel));
+  else queue().push(std::move(kernel));
+}
+
+void begin_together() { together.emplace(); }
+
+void end_together() {
+  if (!together) return;
+  auto kernels = std::make_shared<std::vector<std::function<void()>>>(std::move(*together));
+  together.reset();
+  enqueue([kernels] {
+    std::exception_ptr error;
+    for (auto& kernel : *kernels) try {
+        if (!error || &kernel == &kernels->back()) kernel();  // the last one ends what the first one began
+      } catch (...) {
+        if (!error) error = std::current_exception();
+      }
+    if (error) std::rethrow_exception(error);
+  });
+}
+
+bool holds_together() { return together.has_value(); }
 
 void synchronize() {
   queue().drain();

@@ -9,6 +9,11 @@ namespace easting {
 
 void flush_denormals();
 void enqueue(std::function<void()> kernel);
+// From begin to end, what this thread queues is held back, and then queued as one: nobody else's work comes between. After a failure
+// only the last of it is still done.
+void begin_together();
+void end_together();
+bool holds_together();
 // Waits for all queued work, the GPU's too; throws what the first failed kernel threw (std::bad_alloc or std::runtime_error).
 void synchronize();
 // Time spent in kernels since the process started.

@@ -135,6 +135,14 @@ void upload(void* device, const void* host, std::size_t bytes) {
   ring->upload(static_cast<std::byte*>(device), static_cast<const std::byte*>(host), bytes);
 }
 
+void copy_from_host(void* device, const void* host, std::size_t bytes) {
+  check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream()), "upload");
+}
+
+void copy(void* to, const void* from, std::size_t bytes) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream()), "copy");
+}
+
 void read(void* host, const void* device, std::size_t bytes) {
   if (bytes > piece) return download(host, device, bytes);  // checkpoints and the like: by the driver's own pieces
   std::byte* landing = nullptr;

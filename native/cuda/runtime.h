@@ -25,6 +25,10 @@ void release(void* block);
 
 // Queues the copy; the host memory may be reused at once.
 void upload(void* device, const void* host, std::size_t bytes);
+// Queues the copy; the host memory must stay as it is until it is made, each time when it is part of a graph.
+void copy_from_host(void* device, const void* host, std::size_t bytes);
+// Queues the copy within the device.
+void copy(void* to, const void* from, std::size_t bytes);
 // Queues the copy; the host memory holds the data when what is handed to `afterwards` next is called.
 void read(void* host, const void* device, std::size_t bytes);
 // Returns once the host memory holds the data.

@@ -1,0 +1,33 @@
+// Work on the device that is queued once and then again and again as a whole, without the host's share in it.
+#pragma once
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace easting::cuda {
+
+// Parts of a training step, captured and replayed one after the other. All of it on the queue's thread.
+class Graph {
+ public:
+  Graph() = default;
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+  ~Graph();
+  // From here to `end`, work is noted down instead of done.
+  void begin(int part);
+  // Makes the part, or brings the one that is there up to date: kernels that are the same take new arguments in place.
+  void end();
+  void replay(int part);
+
+ private:
+  struct Part {
+    void* exec = nullptr;  // a cudaGraphExec_t
+    std::vector<std::shared_ptr<const void>> constants;
+  };
+  std::map<int, Part> parts_;
+};
+
+// While something is captured: keeps `data` as long as the part that reads it. False while nothing is.
+bool retain(std::shared_ptr<const void> data);
+
+}  // namespace easting::cuda
