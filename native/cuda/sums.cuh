@@ -51,4 +51,18 @@ __device__ Prefix<T> block_prefix(T value) {
   return result;
 }
 
+// The same for a block of any number of warps.
+template <class T>
+__device__ T block_sum(T value) {
+  __shared__ T parts[32];
+  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+  value = warp_sum(value);
+  __syncthreads();
+  if (lane == 0) parts[warp] = value;
+  __syncthreads();
+  T total = 0;
+  for (int i = 0; i < static_cast<int>(blockDim.x) / 32; ++i) total += parts[i];
+  return total;
+}
+
 }  // namespace easting::cuda
