@@ -97,7 +97,7 @@ describe("the pages", () => {
   it("name npm scripts and programs that are there", () => {
     const { scripts } = JSON.parse(read("package.json"));
     const missing = pages.flatMap((page) => [
-      ...[...read(page).matchAll(/npm run ([\w:]+)/g)].map((match) => match[1]).filter((name) => !scripts[name]),
+      ...[...read(page).matchAll(/npm run (\w[\w:-]*)/g)].map((match) => match[1]).filter((name) => !scripts[name]),
       ...[...read(page).matchAll(/(?:node|bash) ([\w/-]+\.(?:c?m?js|sh))/g)]
         .map((match) => match[1])
         .filter((path) => !path.startsWith("dist/") && !existsSync(join(root, path))),

@@ -64,7 +64,7 @@ describe("the native build", () => {
     const script = join(root, "scripts", "build-native.cjs");
     const { status, stderr } = spawnSync(process.execPath, [script, "--cuda", "maybe"], { encoding: "utf8" });
     expect(status).toBe(1);
-    expect(stderr).toBe("build-native: --cuda: expected auto, on or off, got maybe\n");
+    expect(stderr).toBe("build-native: --cuda: expected auto, on, off or emulated, got maybe\n");
   });
 
   it.runIf(process.platform === "linux" && available("readelf"))(
