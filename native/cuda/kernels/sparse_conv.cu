@@ -227,7 +227,7 @@ template <int width>
 __device__ Real add(const Backward& b, const Connection& c, const Pixels& pixels,
                     const Values<width> (&active)[per_thread], Values<width> (&sums)[per_thread]) {
   int from[per_thread];
-  Values<width> g[per_thread];
+  Values<width> g[per_thread]{};
   for (int j = 0; j < per_thread; ++j) {
     from[j] = b.target(pixels[j], c);
     if (from[j] >= 0) g[j] = load<width>(c.plane + from[j]);
