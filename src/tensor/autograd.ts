@@ -1,6 +1,5 @@
 import { expected } from "../errors.js";
-import type { Channels, TapeNode } from "./record.js";
-import { emptyChannels, expand, Tensor } from "./tensor.js";
+import { type Channels, emptyChannels, expand, type TapeNode, Tensor } from "./tensor.js";
 
 export type Inputs = readonly (Tensor | null)[];
 

@@ -21,15 +21,18 @@ export {
 } from "./device.js";
 export { arithmetic, type Dtype, type TypedArray } from "./dtype.js";
 export { type Key, keyWords, type Purpose, permutation, randomBits, sample, uniform } from "./random.js";
-export type { Channels, Deferred, Normalization, TapeNode } from "./record.js";
 export { scope } from "./scope.js";
 export { DenseGradient, type LargestGradients, SparseTensor, Topology } from "./sparse-tensor.js";
 export {
   addConverted,
+  type Channels,
   convert,
+  type Deferred,
   emptyChannels,
+  type Normalization,
   sizeOf,
   synchronize,
+  type TapeNode,
   Tensor,
   type TensorOptions,
 } from "./tensor.js";

@@ -1,8 +1,7 @@
 import { EastingError, expected } from "../errors.js";
-import { type Kernels, type KernelsByType, native } from "../native.js";
+import { type BatchNormForward, type Kernels, type KernelsByType, native } from "../native.js";
 import { type Device, defaultDevice, deviceCode } from "./device.js";
 import { arithmetic, type Dtype, dtypes, isReal, type TypedArray } from "./dtype.js";
-import type { Channels, Deferred, TapeNode } from "./record.js";
 import { register } from "./scope.js";
 
 /** Counted ownership of one buffer of the addon, shared by a tensor and its reshaped views. */
@@ -30,6 +29,56 @@ export interface TensorOptions {
   device?: Device;
   /** A leaf with this flag receives `.gradient` from `backward`. */
   requiresGradient?: boolean;
+}
+
+/** What computed a tensor; written by ops, walked by `backward` and by graph readers. */
+export interface TapeNode {
+  readonly name: string;
+  readonly order: number;
+  readonly inputs: readonly (Tensor | null)[];
+  readonly attributes: unknown;
+  readonly saved: unknown;
+  readonly output: Tensor;
+  readonly compact: boolean;
+  backward(context: unknown): void;
+}
+
+/** Work that has not run yet, so that what follows can join it. */
+export interface Deferred {
+  compute(): Tensor;
+  /** Set on a normalisation: a sum and a ReLU join it, and a convolution may take it over. */
+  readonly norm?: DeferredNorm;
+  /** Set on a convolution: computes it together with the BatchNorm of its output. */
+  readonly convolve?: (norm: (output: Tensor) => BatchNormForward) => Tensor;
+}
+
+export interface DeferredNorm {
+  /** The sum that joins before the ReLU. */
+  readonly residual: Tensor | null;
+  readonly relu: boolean;
+  /** The same normalisation with more behind it. */
+  with(fused: { residual: Tensor | null; relu: boolean }): Deferred;
+  /** What is normalised, and how: for a consumer that normalises as it loads. */
+  readonly source: Normalization;
+}
+
+/** BatchNorm of `x` with the statistics of this pass; `inverseDeviation` is 1 / sqrt(variance + epsilon), per channel. */
+export interface Normalization {
+  readonly x: Tensor;
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+  readonly training: boolean;
+  /** Taken once per pass, whoever asks. */
+  statistics(): { readonly mean: Tensor; readonly inverseDeviation: Tensor };
+}
+
+/**
+ * What is there of a compact activation's channels: kind `[c]` (i32) 1 for a plane, 0 for zero everywhere, -1 for nowhere
+ * needed, 2 for one number everywhere, which `value [c]` holds. Of a gradient, `value` holds the sum over the plane.
+ */
+export interface Channels {
+  readonly kind: Tensor;
+  readonly value: Tensor;
 }
 
 /** An array of numbers on a device, with shape, and with the record of what made it. Activations are `[c, h, w, n]`. */
