@@ -1,28 +1,9 @@
 import { EastingError, expected } from "../errors.js";
 import { type BatchNormForward, type Kernels, type KernelsByType, native } from "../native.js";
-import { type Device, defaultDevice, deviceCode } from "./device.js";
+import { type Device, defaultDevice } from "./device.js";
 import { arithmetic, type Dtype, dtypes, isReal, type TypedArray } from "./dtype.js";
 import { register } from "./scope.js";
-
-/** Counted ownership of one buffer of the addon, shared by a tensor and its reshaped views. */
-class Storage {
-  #owners = 1;
-  readonly handle: number;
-
-  constructor(device: Device, dtype: Dtype, size: number) {
-    this.handle = native.alloc(deviceCode[device], dtypes[dtype].code, size);
-  }
-  share(): this {
-    this.#owners++;
-    return this;
-  }
-  release(): void {
-    if (--this.#owners === 0) native.free(this.handle);
-  }
-}
-
-// Only a net under tensors made outside every scope and never disposed.
-const abandoned = new FinalizationRegistry<Storage>((storage) => storage.release());
+import { abandoned, Storage } from "./storage.js";
 
 export interface TensorOptions {
   dtype?: Dtype;
