@@ -163,12 +163,12 @@ export interface Addon {
   read(buffer: number, callback: (error: KernelFailure | null, bytes: ArrayBuffer) => void): void;
   /** The bytes of one buffer to another of the same size, type and device. */
   copy(from: number, to: number): void;
-  /** In builds with CUDA: work that is queued again as a whole (native/cuda/graph.h). */
-  newGraph?(): number;
-  beginCapture?(graph: number, part: number): void;
-  endCapture?(graph: number): void;
-  replay?(graph: number, part: number): void;
-  freeGraph?(graph: number): void;
+  /** Work that is queued again as a whole (native/cuda/graph.h); only where CUDA was built in. */
+  newGraph(): number;
+  beginCapture(graph: number, part: number): void;
+  endCapture(graph: number): void;
+  replay(graph: number, part: number): void;
+  freeGraph(graph: number): void;
   finished(callback: (error: KernelFailure | null) => void): void;
   wait(): void;
   randomBits(key: RandomKey, indices: Uint32Array | Int32Array | null, words: Uint32Array): void;

@@ -16,7 +16,7 @@ export class Adam extends Optimizer {
   constructor(private readonly options: AdamOptions = {}) {
     super();
   }
-  protected update(kernels: Kernels, tensors: readonly number[], gradientScale: number | null, schedule: number): void {
+  protected run(kernels: Kernels, tensors: readonly number[], gradientScale: number | null, schedule: number): void {
     const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 } = this.options;
     kernels.adam_step(tensors, gradientScale, schedule, beta1, beta2, epsilon, weightDecay);
   }

@@ -16,25 +16,37 @@ export abstract class Optimizer {
   #schedule: Tensor | null = null;
 
   /** One step of all parameters: `tensors` holds weight, gradient and state of each, one after the other. */
-  protected abstract update(
+  protected abstract run(
     kernels: Kernels,
     tensors: readonly number[],
     gradientScale: number | null,
     schedule: number,
   ): void;
 
-  /** One step for every parameter that has a gradient. `step` counts from 1. */
+  /** One step for every parameter that has a gradient. */
   step(parameters: readonly Parameter[], context: StepContext): void {
+    this.prepare(parameters, context);
+    this.update(parameters, context.gradientScale);
+  }
+
+  /** Puts into memory what changes from step to step, for `update` to read. `step` counts from 1. */
+  prepare(parameters: readonly Parameter[], { learningRate, step }: Pick<StepContext, "learningRate" | "step">): void {
+    if (parameters.length === 0) return;
+    const { device } = parameters[0].leaf;
+    this.#schedule ??= Tensor.empty([2], { dtype: "f64", device }).keep();
+    this.#schedule.moveTo(device).write([learningRate, step]);
+  }
+
+  /** The step that was prepared, for every parameter that has a gradient; `gradientScale` [1] is a factor on all. */
+  update(parameters: readonly Parameter[], gradientScale: Tensor | null): void {
     const trained = parameters.filter(({ leaf }) => leaf.gradient);
     if (trained.length === 0) return;
-    const { device } = trained[0].leaf;
-    this.#schedule ??= Tensor.empty([2], { dtype: "f64", device }).keep();
-    this.#schedule.moveTo(device).write([context.learningRate, context.step]);
     const tensors = trained.flatMap((parameter) => {
       const { leaf } = parameter;
       return [leaf, leaf.gradient as Tensor, ...this.#slots(parameter)].map(({ buffer }) => buffer);
     });
-    this.update(trained[0].leaf.kernels, tensors, context.gradientScale?.buffer ?? null, this.#schedule.buffer);
+    const schedule = (this.#schedule as Tensor).buffer;
+    this.run(trained[0].leaf.kernels, tensors, gradientScale?.buffer ?? null, schedule);
   }
 
   /** Follows a new topology: value j comes from old position `from[j]`, or is new (state 0) where that is -1 (i32). */

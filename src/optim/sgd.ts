@@ -17,7 +17,7 @@ export class SGD extends Optimizer {
   constructor(private readonly options: SgdOptions = {}) {
     super();
   }
-  protected update(kernels: Kernels, tensors: readonly number[], gradientScale: number | null, schedule: number): void {
+  protected run(kernels: Kernels, tensors: readonly number[], gradientScale: number | null, schedule: number): void {
     const { momentum = 0.9, nesterov = true, weightDecay = 1e-4 } = this.options;
     kernels.sgd_step(tensors, gradientScale, schedule, momentum, weightDecay, nesterov);
   }

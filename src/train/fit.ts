@@ -11,6 +11,7 @@ import { evaluate } from "./evaluate.js";
 import type { EpochEvent, TrainEvent } from "./events.js";
 import { firstNonFinite } from "./finite.js";
 import { collectState, restoreState } from "./state.js";
+import { StepGraph } from "./step-graph.js";
 
 export interface FitOptions {
   readonly epochs: number;
@@ -114,6 +115,7 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
     yield { type: "checkpoint", step: progress.step, path, best };
   };
 
+  const graph = new StepGraph();
   try {
     for (const callback of callbacks) await callback.onStart?.(context);
     if (options.resume) {
@@ -144,7 +146,7 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
         ahead.catch(() => {}); // reported when the batch is needed
       };
       const parameters = context.parameters();
-      const result = await trainStep(model, batch, parameters, context, options, { step, learningRate, queued });
+      const result = await trainStep(graph, model, batch, parameters, context, options, { step, learningRate, queued });
       for (const callback of callbacks) await callback.onStepEnd?.(context, step);
       for (const { denseGradient } of parameters) denseGradient.clear();
       progress.step = step;
@@ -209,12 +211,14 @@ export async function* fit(model: Module, data: ImageDataset, options: FitOption
     const unused: Batch | null = (await (ahead as Promise<Batch> | null)?.catch(() => null)) ?? null;
     if (unused) discard(unused);
     loader.dispose();
+    graph.dispose();
     await synchronize().catch(() => {});
   }
 }
 
 /** `queued` is called while the step computes: what it queues keeps the kernels busy until the optimizer's arrive. */
 async function trainStep(
+  graph: StepGraph,
   model: Module,
   batch: Batch,
   parameters: readonly Parameter[],
@@ -223,12 +227,14 @@ async function trainStep(
   { step, learningRate, queued }: { step: number; learningRate: number; queued: () => void },
 ): Promise<{ loss: number; correct: number; count: number }> {
   const { optimizer, labelSmoothing = 0, clip = { mode: "off", maximum: 1 }, callbacks = [] } = options;
-  const results = scope(() => {
-    const logits = model.forward(batch.images);
-    const loss = crossEntropy(logits, batch.labels, { labelSmoothing });
-    const correct = countCorrect(logits, batch.labels);
+  const replaced = callbacks.some((callback) => callback.replacesStep?.(step));
+  const still = !replaced && !parameters.some(({ denseGradient }) => denseGradient.wanted) && !isListenedTo(model);
+  const results = graph.compute(batch, parameters, still, ({ images, labels }) => {
+    const logits = model.forward(images);
+    const loss = crossEntropy(logits, labels, { labelSmoothing });
+    const correct = countCorrect(logits, labels);
     backward(loss, { release: true });
-    return [loss, correct] as const;
+    return [loss, correct];
   });
   const computed = Promise.all(results.map((tensor) => tensor.data()));
   queued();
@@ -239,15 +245,20 @@ async function trainStep(
     throw new NotFiniteError(step, loss, layer);
   }
   for (const callback of callbacks) callback.onBackward?.(context, step);
-  scope(() => {
-    if (callbacks.some((callback) => callback.replacesStep?.(step))) return;
-    const gradientScale = clip.mode === "off" ? null : clipFactor(parameters, clip.maximum, clip.mode);
-    optimizer.step(parameters, { learningRate, step, gradientScale });
-  });
-  for (const tensor of results) tensor.dispose();
-  discard(batch);
-  for (const parameter of parameters) parameter.clearGradient();
+  if (!replaced) {
+    optimizer.prepare(parameters, { learningRate, step });
+    graph.update(() => {
+      const gradientScale = clip.mode === "off" ? null : clipFactor(parameters, clip.maximum, clip.mode);
+      optimizer.update(parameters, gradientScale);
+    });
+  }
+  graph.finish(batch, results, parameters);
   return { loss, correct, count: batch.count };
+}
+
+/** Whether something looks at activations, and so must be called. */
+function isListenedTo(model: Module): boolean {
+  return [...model.modules().values()].some((module) => "onInput" in module && module.onInput !== null);
 }
 
 function discard({ images, labels }: Batch): void {
