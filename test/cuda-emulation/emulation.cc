@@ -6,7 +6,6 @@
 //   EASTING_EMULATED_IMAGE=none   the build holds no code for the device
 #include "cuda_runtime.h"
 
-#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -36,21 +35,23 @@ long long setting(const char* name, long long otherwise) {
 constexpr std::size_t stack_bytes = 64 << 10;
 constexpr int lanes = 32;
 
-// A stack with a place in the code to go on from. After its first start a change costs no system call, except with
-// AddressSanitizer, which knows only the other way.
+// A stack with a place in the code to go on from. After its first start a change costs a few instructions, except with
+// AddressSanitizer, which knows only the system's way.
 struct Context {
   ucontext_t start;
-  jmp_buf place;
+  void* place[5];
   bool started = false;
 };
+
+[[noreturn]] __attribute__((noinline)) void jump(Context& to) { __builtin_longjmp(to.place, 1); }
 
 __attribute__((noinline)) void change(Context& from, Context& to) {
 #ifdef __SANITIZE_ADDRESS__
   swapcontext(&from.start, &to.start);
 #else
-  if (_setjmp(from.place)) return;
+  if (__builtin_setjmp(from.place)) return;
   from.started = true;
-  if (to.started) _longjmp(to.place, 1);
+  if (to.started) jump(to);
   setcontext(&to.start);
 #endif
 }
@@ -68,10 +69,11 @@ struct Thread {
   State state = State::waiting_to_begin;
 };
 
-// Values that the lanes of a warp hand in; a lane that has not handed in anything this round is not in `given`.
+// What the lanes of a warp hand in, in two rooms by turns: the next round may be written while this one is read. A lane
+// that has not handed in anything in the last round is not in `given`.
 struct Warp {
-  unsigned given = 0, mask = 0;
-  std::uint64_t values[lanes];
+  unsigned given = 0, mask = 0, round = 0;
+  std::uint64_t values[2][lanes];
 };
 
 Context scheduler;
@@ -111,13 +113,19 @@ void leave(State state) {
   change(thread.fiber->context, scheduler);
 }
 
+void make_context(ucontext_t& context, char* stack, std::size_t bytes) {
+  getcontext(&context);
+  context.uc_stack = {stack, 0, bytes};
+  makecontext(&context, enter, 0);
+}
+
 Fiber* idle_fiber() {
   if (idle.empty()) {
+    // Stacks that begin at the same place of a page would push each other out of the cache.
+    const std::size_t shift = fibers.size() * 448 % 16384;
     Fiber& fiber = fibers.emplace_back();
     fiber.stack.reset(new char[stack_bytes]);
-    getcontext(&fiber.context.start);
-    fiber.context.start.uc_stack = {fiber.stack.get(), 0, stack_bytes};
-    makecontext(&fiber.context.start, enter, 0);
+    make_context(fiber.context.start, fiber.stack.get(), stack_bytes - shift);
     return &fiber;
   }
   Fiber* fiber = idle.back();
@@ -130,46 +138,43 @@ void go_on(std::size_t thread) {
   change(scheduler, threads[thread].fiber->context);
 }
 
+// Runs the lanes of a warp until all have ended or wait for the block; returns how many wait.
+std::size_t run_warp(std::size_t w, std::size_t count) {
+  Warp& warp = warps[w];
+  const std::size_t begin = w * lanes, end = std::min(count, begin + lanes);
+  for (;;) {
+    unsigned here = 0, elsewhere = 0;
+    for (std::size_t t = begin; t < end; ++t) {
+      if (threads[t].state == State::ready) go_on(t);
+      const unsigned lane = 1u << t % lanes;
+      if (threads[t].state == State::at_warp) here |= lane;
+      if (threads[t].state == State::at_block) elsewhere |= lane;
+    }
+    if (!here) return static_cast<std::size_t>(__builtin_popcount(elsewhere));
+    // All lanes that are named and alive are here now.
+    if (warp.mask & elsewhere) stop("a lane waits for the block while others of its warp wait for it");
+    warp.given = here;
+    ++warp.round;
+    for (std::size_t t = begin; t < end; ++t)
+      if (here >> t % lanes & 1) threads[t].state = State::ready;
+  }
+}
+
 void run_block(std::size_t count) {
   threads.assign(count, {});
   warps.assign((count + lanes - 1) / lanes, {});
   begun = ended = 0;
+  while (begun < count) {
+    const std::size_t first = begun++;
+    threads[first].fiber = idle_fiber();
+    go_on(first);
+  }
   while (ended < count) {
-    bool moved = begun < count;
-    while (begun < count) {
-      const std::size_t first = begun++;
-      threads[first].fiber = idle_fiber();
-      go_on(first);
-    }
-    for (std::size_t t = 0; t < count; ++t) {
-      if (threads[t].state != State::ready) continue;
-      moved = true;
-      go_on(t);
-    }
-    // A warp goes on once all its lanes that are named and alive are here; the block once all its threads are.
     std::size_t at_block = 0;
-    for (std::size_t w = 0; w < warps.size(); ++w) {
-      Warp& warp = warps[w];
-      const std::size_t begin = w * lanes, end = std::min(count, begin + lanes);
-      unsigned here = 0, elsewhere = 0;
-      for (std::size_t t = begin; t < end; ++t) {
-        const unsigned lane = 1u << t % lanes;
-        if (threads[t].state == State::at_block) ++at_block, elsewhere |= lane;
-        if (threads[t].state == State::at_warp) here |= lane;
-      }
-      if (!here) continue;
-      if (warp.mask & elsewhere) stop("a lane waits for the block while others of its warp wait for it");
-      moved = true;
-      warp.given = here;
-      for (std::size_t t = begin; t < end; ++t)
-        if (here >> t % lanes & 1) threads[t].state = State::ready;
-    }
-    if (at_block > 0 && at_block + ended == count) {
-      if (ended > 0) stop("threads ended while others wait at __syncthreads");
-      moved = true;
-      for (Thread& thread : threads) thread.state = State::ready;
-    }
-    if (!moved && ended < count) stop("threads wait for each other at different barriers");
+    for (std::size_t w = 0; w < warps.size(); ++w) at_block += run_warp(w, count);
+    if (at_block > 0 && ended > 0) stop("threads ended while others wait at __syncthreads");
+    for (Thread& thread : threads)
+      if (thread.state == State::at_block) thread.state = State::ready;
   }
 }
 
@@ -184,20 +189,19 @@ void wait_for_warp(unsigned mask) {
 }
 std::uint64_t exchange(unsigned mask, std::uint64_t value, int source) {
   Warp& warp = warps[current / lanes];
-  warp.values[current % lanes] = value;
+  const auto& values = warp.values[warp.round % 2];
+  warp.values[warp.round % 2][current % lanes] = value;
   wait_for_warp(mask);
-  const std::uint64_t result = warp.given >> source & 1 ? warp.values[source] : value;
-  wait_for_warp(mask);  // all have read before the next round is written
-  return result;
+  return warp.given >> source & 1 ? values[source] : value;
 }
 unsigned votes(unsigned mask, bool vote) {
   Warp& warp = warps[current / lanes];
-  warp.values[current % lanes] = vote;
+  const auto& values = warp.values[warp.round % 2];
+  warp.values[warp.round % 2][current % lanes] = vote;
   wait_for_warp(mask);
   unsigned result = 0;
   for (int i = 0; i < lanes; ++i)
-    if (warp.given >> i & 1 && mask >> i & 1 && warp.values[i]) result |= 1u << i;
-  wait_for_warp(mask);
+    if (warp.given >> i & 1 && mask >> i & 1 && values[i]) result |= 1u << i;
   return result;
 }
 
@@ -257,7 +261,13 @@ const char* cudaGetErrorName(cudaError_t error) {
     default: return "cudaErrorUnknown";  // no test asks for it
   }
 }
-const char* cudaGetErrorString(cudaError_t error) { return error == cudaSuccess ? "no error" : "emulated error"; }
+const char* cudaGetErrorString(cudaError_t error) {
+  switch (error) {
+    case cudaSuccess: return "no error";
+    case cudaErrorNoKernelImageForDevice: return "no kernel image is available for execution on the device";
+    default: return "emulated error";
+  }
+}
 cudaError_t cudaGetLastError() { return sticky != cudaSuccess ? sticky : std::exchange(last, cudaSuccess); }
 cudaError_t cudaPeekAtLastError() { return sticky != cudaSuccess ? sticky : last; }
 
