@@ -81,8 +81,10 @@ static void easting_read_codes(easting_reader* reader) {
 
 static int32_t easting_next(easting_reader* reader, uint32_t kind) {
   const easting_code* code = &reader->codes[kind];
-  const uint32_t value = code->rice ? easting_rice(&reader->stream, code->width) : easting_bits(&reader->stream, code->width);
-  return code->base + (int32_t)(code->unit * value);
+  const uint32_t width = code->width;
+  if (width == 0 && !code->rice) return code->base;
+  return code->base +
+         (int32_t)(code->unit * (code->rice ? easting_rice(&reader->stream, width) : easting_bits(&reader->stream, width)));
 }
 
 static easting_plane easting_input_plane(easting_reader* reader, uint32_t kind) {
