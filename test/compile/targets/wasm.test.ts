@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
-import { compile, type Graph, interpret, normalized, quantize } from "../../../src/compile/index.js";
+import { compile, encodeModel, type Graph, interpret, normalized, quantize } from "../../../src/compile/index.js";
 import { testImages } from "../../../src/compile/targets/self-test.js";
 import { wasm } from "../../../src/compile/targets/wasm/index.js";
 import { loadWasm, type WasmNetwork } from "../../../src/compile/targets/wasm/loader.js";
@@ -62,6 +62,14 @@ describe("a WebAssembly module", () => {
     expect(() => int8.run(new Float32Array(768))).toThrow("run: expected 16 × 16 × 3 bytes, got 768 floats");
     await expect(loadWasm(Buffer.from(wasmRuntime.f32, "base64"))).rejects.toThrow(
       "loadWasm: expected a module that easting compile has written, got another one",
+    );
+  });
+
+  it("takes little more than the model file and its runtime", () => {
+    const int8 = quantize(graph, [pixels()]);
+    const runtime = Buffer.from(wasmRuntime.int8, "base64").length;
+    expect(wasm.emit(graph, { values: "f32", int8 }).length).toBeLessThan(
+      1.1 * encodeModel(int8).length + runtime + 600,
     );
   });
 
