@@ -19,7 +19,7 @@ export interface ColumnProgram {
   readonly image: readonly number[];
 }
 
-/** Beside the kinds of rows; EASTING_COLUMNS of runtime/kinds.h. Weights in f32 stand elsewhere. */
+/** Beside the kinds of rows; EASTING_COLUMNS of runtime/reader-columns.h. Weights in f32 stand elsewhere. */
 const columns = [...kinds, "head", "position", "weight"] as const;
 type Column = (typeof columns)[number];
 

@@ -51,7 +51,8 @@ interface Layout {
 /** The program's record, its tables and its buffers, one behind the other; `value` is the bytes of a pixel and a weight. */
 function layOut(program: Program, { value, classes }: { value: 1 | 4; classes: number }): Layout {
   const { weights, numbers, bands, buffers } = program;
-  const { coded, counts, planes, arena, image } = inColumns(program, value === 1);
+  const integers = value === 1;
+  const { coded, counts, planes, arena, image } = inColumns(program, integers);
   const FIELDS = 3 + counts.length + 9;
   let end = FREE + 4 * FIELDS;
   const place = (bytes: number) => {
@@ -59,17 +60,18 @@ function layOut(program: Program, { value, classes }: { value: 1 | 4; classes: n
     end = at + bytes;
     return at;
   };
-  const words = (values: readonly number[]) => new Uint8Array(Float32Array.from(values).buffer);
-  const tables = [
-    value === 4 ? words(weights) : [],
-    words(numbers),
-    new Uint8Array(Uint16Array.from(bands).buffer),
-    coded,
-  ];
-  const placed = tables.map((bytes) => ({ at: place(bytes.length), bytes }));
-  const dataEnd = end;
-  const planesAt = place(value * arena); // right behind what is coded: zeros until the first image
-  const [weightsAt, numbersAt, bandsAt, codedAt] = placed.map(({ at }) => at);
+  const tables: { readonly at: number; readonly values: ArrayBufferView }[] = [];
+  const table = (values: ArrayBufferView) => {
+    const at = place(values.byteLength);
+    tables.push({ at, values });
+    return at;
+  };
+  const floats = integers ? 0 : table(Float32Array.from(weights));
+  const numbersAt = table(Float32Array.from(numbers));
+  const bandsAt = table(Uint16Array.from(bands));
+  const codedAt = table(coded);
+  const data = new Uint8Array(end - FREE);
+  const planesAt = place(value * arena); // behind `coded`: zeros until the first image, as the decoder needs them
   const sums = place(4 * buffers.sums);
   const biases = place(4 * buffers.biases);
   const inputs = place(INPUT_BYTES * buffers.inputs);
@@ -77,23 +79,12 @@ function layOut(program: Program, { value, classes }: { value: 1 | 4; classes: n
   const logits = place(4 * classes);
   const places = place(4 * planes);
   const columns = place(4 * counts.reduce((sum, count) => sum + count, 0));
-  const data = new Uint8Array(dataEnd - FREE);
-  const view = new DataView(data.buffer);
+  const weightsAt = integers ? place(weights.length) : floats;
   // As easting_program in walk.h, which begins with easting_tables of reader-columns.h.
-  const fields = [codedAt, columns, places, ...counts];
-  fields.push(
-    value === 1 ? place(weights.length) : weightsAt,
-    bandsAt,
-    numbersAt,
-    planesAt,
-    sums,
-    biases,
-    inputs,
-    taps,
-    logits,
-  );
-  for (const [i, field] of fields.entries()) view.setUint32(4 * i, field, true);
-  for (const { at, bytes } of placed) data.set(bytes, at - FREE);
+  const record = [codedAt, columns, places, ...counts];
+  record.push(weightsAt, bandsAt, numbersAt, planesAt, sums, biases, inputs, taps, logits);
+  for (const { at, values } of [{ at: FREE, values: Uint32Array.from(record) }, ...tables])
+    data.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), at - FREE);
   return { data, end, addresses: { program: FREE, image: image.map((offset) => planesAt + value * offset), logits } };
 }
 
