@@ -2,6 +2,7 @@
 import { statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { compile, encodeModel, quantize } from "../dist/compile/index.js";
+import { inBits } from "../dist/compile/program/bits.js";
 import { int8Program } from "../dist/compile/program/int8.js";
 import { int8Numbers } from "../dist/compile/targets/c/numbers.js";
 import { flashBytes, ramBytes } from "../dist/compile/targets/c/sizes.js";
@@ -55,7 +56,7 @@ async function bytesOf(run, images) {
   const { network, sparsity, masks, trained, graph, report } = await compiled(run);
   const int8 = quantize(graph, images);
   const { image, classes } = graph;
-  const c = { name: "model", image, classes, program: int8Program(int8), numbers: int8Numbers(int8) };
+  const c = { name: "model", image, classes, program: inBits(int8Program(int8)), numbers: int8Numbers(int8) };
   return {
     network,
     sparsity,

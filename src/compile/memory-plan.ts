@@ -6,8 +6,9 @@ export interface MemoryPlanOptions {
   /**
    * `row`: rows run one by one, and a plane's place is free once the last row that reads it has run.
    * `step`: rows of a step may run at once, so that places are freed at the end of a step.
+   * `block`: moreover the planes of a step lie side by side, in order of its rows, and are freed together.
    */
-  readonly granularity?: "row" | "step";
+  readonly granularity?: "row" | "step" | "block";
   /** Whether the image's planes are in the arena, from before the first step; true by default. */
   readonly image?: boolean;
 }
@@ -35,6 +36,19 @@ interface Lifetime {
  */
 export function planMemory(graph: Wiring, options: MemoryPlanOptions = {}): MemoryPlan {
   const lifetimes = lifetimesOf(graph, options);
+  if (options.granularity !== "block") return place(lifetimes);
+  const blocks = place(joined(lifetimes));
+  const offsets = new Map<number, number>();
+  const next = new Map<number, number>();
+  for (const { plane, size, from } of lifetimes) {
+    const offset = next.get(from) ?? (blocks.offsets.get(plane) as number);
+    offsets.set(plane, offset);
+    next.set(from, offset + size);
+  }
+  return { ...blocks, offsets };
+}
+
+function place(lifetimes: readonly Lifetime[]): MemoryPlan {
   const lowerBound = mostInUse(lifetimes);
   const first = inOrderOfTime(lifetimes);
   if (first.size === lowerBound) return { ...first, lowerBound };
@@ -42,9 +56,22 @@ export function planMemory(graph: Wiring, options: MemoryPlanOptions = {}): Memo
   return { ...(second.size < first.size ? second : first), lowerBound };
 }
 
+/** The planes of each step as one, called after the first: all are there from the same moment on. */
+function joined(lifetimes: readonly Lifetime[]): Lifetime[] {
+  const blocks = new Map<number, Lifetime>();
+  for (const lifetime of lifetimes) {
+    const block = blocks.get(lifetime.from) ?? { ...lifetime, size: 0 };
+    const [size, to] = [block.size + lifetime.size, Math.max(block.to, lifetime.to)];
+    blocks.set(lifetime.from, { ...block, size, to });
+  }
+  return [...blocks.values()];
+}
+
 /** The most memory in use at once, in units of `size`: what a perfect plan takes. */
-export const peakMemory = (graph: Wiring, options: MemoryPlanOptions = {}): number =>
-  mostInUse(lifetimesOf(graph, options));
+export function peakMemory(graph: Wiring, options: MemoryPlanOptions = {}): number {
+  const lifetimes = lifetimesOf(graph, options);
+  return mostInUse(options.granularity === "block" ? joined(lifetimes) : lifetimes);
+}
 
 function lifetimesOf(graph: Wiring, options: MemoryPlanOptions): Lifetime[] {
   const { size = ({ height, width }) => height * width, granularity = "step", image = true } = options;
@@ -53,7 +80,7 @@ function lifetimesOf(graph: Wiring, options: MemoryPlanOptions): Lifetime[] {
   const to = new Map(from);
   let moment = 0;
   for (const step of graph.steps) {
-    if (granularity === "step") moment++;
+    if (granularity !== "row") moment++;
     for (const row of step.rows) {
       if (granularity === "row") moment++;
       for (const plane of reads(step, row)) to.set(plane, moment);

@@ -17,7 +17,7 @@ function compiled(spec: NetworkSpec): Graph {
 }
 
 /** Walks the graph with each plane's number written into its place; true if every plane is whole when it is read. */
-function keepsPlanes(graph: Graph, granularity: "row" | "step"): boolean {
+function keepsPlanes(graph: Graph, granularity: "row" | "step" | "block"): boolean {
   const plan = planMemory(graph, { granularity });
   const size = extents(graph);
   const arena = new Int32Array(plan.size).fill(-1);
@@ -35,7 +35,7 @@ function keepsPlanes(graph: Graph, granularity: "row" | "step"): boolean {
       if (granularity === "row" && ![...reads(step, row)].every(whole)) return false;
     }
     // Rows of a step may run at once: what they read must outlast all of them.
-    if (granularity === "step" && !step.rows.every((row) => [...reads(step, row)].every(whole))) return false;
+    if (granularity !== "row" && !step.rows.every((row) => [...reads(step, row)].every(whole))) return false;
   }
   return logitsOf(graph).rows.every(({ plane }) => whole(plane));
 }
@@ -45,6 +45,7 @@ describe("a memory plan", () => {
     const graph = compiled(spec);
     expect(keepsPlanes(graph, "row")).toBe(true);
     expect(keepsPlanes(graph, "step")).toBe(true);
+    expect(keepsPlanes(graph, "block")).toBe(true);
   });
 
   it.each(networks)("is nearly as small as can be, and smaller where rows run one by one, in $model", (spec) => {
@@ -53,6 +54,15 @@ describe("a memory plan", () => {
     expect(step.size).toBeLessThanOrEqual(1.02 * step.lowerBound);
     expect(row.size).toBeLessThanOrEqual(1.02 * row.lowerBound);
     expect(row.lowerBound).toBeLessThan(step.lowerBound);
+  });
+
+  it.each(networks)("lays the planes of a step side by side, if asked to, in $model", (spec) => {
+    const graph = compiled(spec);
+    const { offsets } = planMemory(graph, { granularity: "block" });
+    for (const { rows, height, width } of graph.steps) {
+      const first = offsets.get(rows[0].plane) as number;
+      expect(rows.map(({ plane }) => offsets.get(plane))).toEqual(rows.map((_, i) => first + i * height * width));
+    }
   });
 
   it("takes its sizes from the target", () => {

@@ -33,14 +33,32 @@ export type Kind = (typeof kinds)[number];
 const PLACES = 33;
 const PREDICTED = 3;
 
-class Model {
+/** Probabilities of the bits of naturals. */
+export class NaturalModel {
   readonly length = new Probabilities(PLACES);
   readonly below = new Probabilities(PLACES << PREDICTED);
 }
 
-const models = () => Object.fromEntries(kinds.map((kind) => [kind, new Model()])) as Record<Kind, Model>;
+const models = () => Object.fromEntries(kinds.map((kind) => [kind, new NaturalModel()])) as Record<Kind, NaturalModel>;
 
-const zigzag = (value: number) => (value < 0 ? -2 * value - 1 : 2 * value);
+/** Below 2³² − 1. */
+export function encodeNatural(coder: RangeEncoder, { length, below }: NaturalModel, value: number): void {
+  const e = 31 - Math.clz32(value + 1);
+  for (let i = 0; i < e; i++) coder.bit(length, i, 1);
+  coder.bit(length, e, 0);
+  let context = 1;
+  for (let i = e - 1; i >= 0; i--) {
+    const bit = ((value + 1) >>> i) & 1;
+    if (e - 1 - i >= PREDICTED) coder.even(bit);
+    else {
+      coder.bit(below, (e << PREDICTED) + context, bit);
+      context = 2 * context + bit;
+    }
+  }
+}
+
+/** Naturals for integers: 0, −1, 1, −2, 2 … as 0, 1, 2, 3, 4 … */
+export const zigzag = (value: number) => (value < 0 ? -2 * value - 1 : 2 * value);
 const unzigzag = (value: number) => (value % 2 === 1 ? -(value + 1) / 2 : value / 2);
 const differences = (values: ArrayLike<number>) =>
   Array.from(values, (value, i) => value - (i > 0 ? values[i - 1] : 0));
@@ -55,19 +73,7 @@ export class StructureWriter {
   }
   /** Below 2³² − 1. */
   natural(kind: Kind, value: number): void {
-    const { length, below } = this.#models[kind];
-    const e = 31 - Math.clz32(value + 1);
-    for (let i = 0; i < e; i++) this.#coder.bit(length, i, 1);
-    this.#coder.bit(length, e, 0);
-    let context = 1;
-    for (let i = e - 1; i >= 0; i--) {
-      const bit = ((value + 1) >>> i) & 1;
-      if (e - 1 - i >= PREDICTED) this.#coder.even(bit);
-      else {
-        this.#coder.bit(below, (e << PREDICTED) + context, bit);
-        context = 2 * context + bit;
-      }
-    }
+    encodeNatural(this.#coder, this.#models[kind], value);
   }
   /** A bit with one of four probabilities of channels. */
   bit(expectation: number, value: number): void {

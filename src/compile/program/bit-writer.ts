@@ -1,10 +1,13 @@
-// Codes of a program, whose reader is runtime/reader.h. Bits fill bytes from bit 0.
+import { zigzag } from "../model-file/structure.js";
 
-/** Values base + unit · v, each v in `width` bits. */
-export interface FixedCode {
+// Codes of a program, whose reader is runtime/reader-bits.h. Bits fill bytes from bit 0.
+
+/** Values base + unit · v, each v in `width` bits or, with `rice`, in Rice's code with `width` low bits. */
+export interface Code {
   readonly base: number;
   readonly unit: number;
   readonly width: number;
+  readonly rice: boolean;
 }
 
 export class BitWriter {
@@ -26,17 +29,11 @@ export class BitWriter {
       this.#filled++;
     }
   }
-  flag(value: boolean): void {
-    this.bits(value ? 1 : 0, 1);
-  }
   /** Below 2³²: 6 bits that count the bits after them. */
   natural(value: number): void {
     const width = widthOf(value);
     this.bits(width, 6);
     this.bits(value, width);
-  }
-  integer(value: number): void {
-    this.natural(value < 0 ? -2 * value - 1 : 2 * value);
   }
   /** Rice's code: ⌊v / 2ᵏ⌋ ones, a zero, the k low bits. */
   rice(value: number, k: number): void {
@@ -44,32 +41,38 @@ export class BitWriter {
     this.bits(0, 1);
     this.bits(value % 2 ** k, k);
   }
-  /** Begins a list of values that follow one by one, each by `fixed`. */
-  fixedCode(values: readonly number[]): FixedCode {
-    const base = values.reduce((a, b) => Math.min(a, b), values[0] ?? 0);
-    const unit = values.reduce((unit, value) => divisor(unit, value - base), 0) || 1;
-    const width = widthOf(values.reduce((a, b) => Math.max(a, (b - base) / unit), 0));
-    this.integer(base);
+  code({ base, unit, width, rice }: Code): void {
+    this.natural(zigzag(base));
     this.natural(unit);
-    this.bits(width, 6);
-    return { base, unit, width };
+    this.bits(width, 5);
+    this.bits(rice ? 1 : 0, 1);
   }
-  fixed(value: number, { base, unit, width }: FixedCode): void {
-    this.bits((value - base) / unit, width);
+  coded(value: number, { base, unit, width, rice }: Code): void {
+    const steps = (value - base) / unit;
+    if (rice) this.rice(steps, width);
+    else this.bits(steps, width);
   }
 }
 
-/** How far each of an ascending list is beyond the one before it, the first beyond −1, less 1. */
-export const gaps = (ascending: readonly number[]): number[] =>
-  ascending.map((value, i) => value - (i > 0 ? ascending[i - 1] : -1) - 1);
+/** The shortest code of the values. */
+export function codeOf(values: readonly number[]): Code {
+  const base = values.reduce((a, b) => Math.min(a, b), values[0] ?? 0);
+  const unit = values.reduce((unit, value) => divisor(unit, value - base), 0) || 1;
+  const steps = values.map((value) => (value - base) / unit);
+  const width = widthOf(steps.reduce((a, b) => Math.max(a, b), 0));
+  const k = riceParameter(steps);
+  const rice = riceBits(steps, k) < width * steps.length;
+  return { base, unit, width: rice ? k : width, rice };
+}
 
 /** The k for which Rice's code of the values is shortest. */
 export function riceParameter(values: readonly number[]): number {
-  const bits = (k: number) => values.reduce((sum, value) => sum + Math.floor(value / 2 ** k) + 1 + k, 0);
   let k = 0;
-  while (k < 31 && bits(k + 1) < bits(k)) k++;
+  while (k < 31 && riceBits(values, k + 1) < riceBits(values, k)) k++;
   return k;
 }
 
+const riceBits = (values: readonly number[], k: number) =>
+  values.reduce((sum, value) => sum + Math.floor(value / 2 ** k) + 1 + k, 0);
 const widthOf = (value: number) => (value === 0 ? 0 : Math.floor(Math.log2(value)) + 1);
 const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));

@@ -1,26 +1,26 @@
 import { type Bias, type BorderBias, biasCount } from "../bias.js";
-import { type Extent, extents, type ImageInput, type MaxPool } from "../graph.js";
-import { planMemory } from "../memory-plan.js";
+import { type Extent, extents, type ImageInput, type MaxPool, type Wiring } from "../graph.js";
 import type { SharedTensor } from "../model-file/shared-tensor.js";
-import { BitWriter, type FixedCode, gaps, riceParameter } from "./bit-writer.js";
+import { zigzag } from "../model-file/structure.js";
+import type { Field } from "./kinds.js";
 import type { Tensors, Use } from "./tensors.js";
 
 /**
- * A graph as tables that a small runtime walks through once per image, from front to end, without any memory of its own
- * but the buffers named here: what the C and WebAssembly targets hold. src/compile/runtime/runtime.h reads it.
+ * A graph as numbers that a small runtime (runtime/walk.h) reads once per image, from front to end, without any memory of
+ * its own but the buffers named here. C holds them as bits (bits.ts), WebAssembly as columns (columns.ts).
  */
 export interface Program {
-  /** Weights' positions, then steps, in the codes of bit-writer.ts. */
-  readonly bits: Uint8Array;
-  /** Bit at which the steps begin. */
-  readonly start: number;
+  readonly steps: readonly ProgramStep[];
+  /** Of each tensor the gaps between the positions of its weights. */
+  readonly positions: readonly (readonly number[])[];
+  /** Tensor by tensor. */
   readonly weights: readonly number[];
+  /** In f32 scales, biases, offsets and floors in order of use. */
+  readonly numbers: readonly number[];
   /** Layouts of biases with bands: count of bands of rows, their ends, count of bands of columns, their ends. */
   readonly bands: readonly number[];
-  /** Counts of elements of each buffer. */
+  /** Counts of elements of each buffer, beside the planes'. */
   readonly buffers: {
-    /** Planes. */
-    readonly arena: number;
     /** Some lines of an output. */
     readonly sums: number;
     /** Biases of one row. */
@@ -30,22 +30,28 @@ export interface Program {
     /** Weights of one row. */
     readonly taps: number;
   };
-  /** Where the image is to be put in the arena, channel by channel. */
-  readonly image: readonly number[];
+  readonly graph: Wiring;
+  /** The pixel that stands for 0. */
+  zero(plane: number): number;
+}
+
+export interface ProgramStep {
+  /** Naturals. */
+  readonly head: readonly number[];
+  /** The tensor of a convolution. */
+  readonly tensor: number | null;
+  /** In order of reading. */
+  readonly fields: readonly Field[];
 }
 
 /** How rows and readings are written in one type of numbers; runtime/f32.h and runtime/int8.h read them. */
 export interface NumberCode<C, P> {
-  /** The pixel that stands for 0. */
   zero(plane: number): number;
-  /** Begins the rows of a step. */
-  rows(out: BitWriter, step: C | P, scaled: boolean): RowWriter;
-}
-
-export interface RowWriter {
-  row(row: number): void;
-  /** Its residual, or what its pool reads. */
-  reading(row: number): void;
+  /** Naturals at the end of a step's head. */
+  head(step: C | P, scaled: boolean): readonly number[];
+  row(step: C | P, row: number, scaled: boolean): readonly Field[];
+  /** Of a residual, or of what a pool reads. */
+  reading(step: C | P, row: number): readonly Field[];
 }
 
 /** What rows of all types of numbers have. */
@@ -67,32 +73,59 @@ export interface Mean extends Extent {
   readonly rows: readonly { readonly plane: number; readonly input: { readonly plane: number } }[];
 }
 
-export function encodeProgram<C extends Linear, P extends Mean>(
-  graph: { readonly image: ImageInput; readonly steps: readonly (C | P | MaxPool)[] },
+type AnyGraph<C, P> = { readonly image: ImageInput; readonly steps: readonly (C | P | MaxPool)[] };
+
+export function programOf<C extends Linear, P extends Mean>(
+  graph: AnyGraph<C, P>,
   { tensors, uses }: Tensors,
   code: NumberCode<C, P>,
-): Program {
-  const plan = planMemory(graph, { granularity: "row" });
-  const writer = new ProgramWriter(plan.offsets, extents(graph), code);
-  const placed = tensors.map((tensor) => writer.tensor(tensor));
-  const start = writer.out.at;
-  writer.out.natural(graph.steps.length);
-  for (const step of graph.steps)
-    if (step.op === "maxPool") writer.maxPool(step);
-    else if (step.op === "averagePool") writer.averagePool(step);
-    else {
-      const use = uses.get(step) as Use;
-      writer.convolution(step, use, placed[use.tensor]);
-    }
+): Omit<Program, "numbers"> {
+  const layouts = new BandLayouts();
+  const firsts = tensors.map((_, i) => tensors.slice(0, i).reduce((sum, { values }) => sum + values.length, 0));
+  const sizes = extents(graph);
+  const steps = graph.steps.map((step): ProgramStep => {
+    const common = (input: number | undefined) => headOf(step, (input !== undefined && sizes.get(input)) || step);
+    if (step.op === "maxPool")
+      return {
+        head: [...common(step.rows[0].input), step.kernel, step.padding],
+        tensor: null,
+        fields: step.rows.flatMap(({ plane, input }): Field[] => [
+          ["output", plane],
+          ["source", input],
+        ]),
+      };
+    if (step.op === "averagePool")
+      return {
+        head: [...common(step.rows[0].input.plane), ...code.head(step, false)],
+        tensor: null,
+        fields: step.rows.flatMap(({ plane, input }, i): Field[] => [
+          ["output", plane],
+          ...code.row(step, i, false),
+          ["source", input.plane],
+          ...code.reading(step, i),
+        ]),
+      };
+    const use = uses.get(step) as Use;
+    const tensor = tensors[use.tensor];
+    return {
+      head: [
+        ...common(use.planes[0]),
+        ...tensorHead(tensor, firsts[use.tensor]),
+        use.inputs.length,
+        ...code.head(step, use.scaled),
+      ],
+      tensor: use.tensor,
+      fields: [...inputsOf(use), ...rowsOf(step, use, code, layouts)],
+    };
+  });
   const rows = graph.steps.flatMap((step) => (step.op === "convolution" ? step.rows : []));
   const most = (values: number[]) => values.reduce((a, b) => Math.max(a, b), 1);
   return {
-    bits: Uint8Array.from([...writer.out.bytes, 0, 0, 0, 0]), // read four bytes at a time
-    start,
-    weights: writer.weights,
-    bands: writer.bands,
+    steps,
+    positions: tensors.map(({ positions }) => gaps(Array.from(positions))),
+    weights: tensors.flatMap(({ values }) => Array.from(values)),
+    bands: layouts.table,
     buffers: {
-      arena: plan.size,
       sums: most(
         graph.steps.map(({ height, width }) => width * Math.min(height, Math.max(1, Math.floor(BLOCK / width)))),
       ),
@@ -100,7 +133,8 @@ export function encodeProgram<C extends Linear, P extends Mean>(
       inputs: most(tensors.map(({ inputs }) => inputs)),
       taps: most(rows.map(({ first, end }) => end - first)),
     },
-    image: Array.from({ length: graph.image.shape[0] }, (_, plane) => plan.offsets.get(plane) as number),
+    graph,
+    zero: code.zero,
   };
 }
 
@@ -109,135 +143,55 @@ const BLOCK = 256;
 
 const opcode = { convolution: 0, maxPool: 1, averagePool: 2 } as const;
 
-/** Where a tensor's positions and weights are, and how its positions are coded. */
-interface PlacedTensor extends SharedTensor {
-  readonly at: number;
-  readonly first: number;
-  readonly k: number;
+const headOf = (step: Linear | Mean | MaxPool, input: Extent): number[] => [
+  ...[opcode[step.op], step.rows.length, step.height, step.width, input.height, input.width],
+  "stride" in step ? step.stride : 1,
+];
+
+const tensorHead = ({ positions, inputs, box }: SharedTensor, first: number): number[] => [
+  ...[first, positions.length, inputs, zigzag(box.top), zigzag(box.left), box.height, box.width],
+];
+
+function inputsOf({ inputs, planes }: Use): Field[] {
+  const steps = gaps(inputs);
+  return planes.flatMap((plane, i): Field[] => [
+    ["input gap", steps[i]],
+    ["input", plane],
+  ]);
 }
 
-class ProgramWriter<C extends Linear, P extends Mean> {
-  readonly out = new BitWriter();
-  readonly weights: number[] = [];
-  readonly bands: number[] = [];
-  readonly #layouts = new Map<string, number>();
+function rowsOf<C extends Linear, P>(
+  step: C,
+  { channels, scaled }: Use,
+  code: NumberCode<C, P>,
+  layouts: BandLayouts,
+): Field[] {
+  const steps = gaps(channels);
+  return step.rows.flatMap(({ plane, bias, residual }, i): Field[] => [
+    ["channel gap", steps[i]],
+    ["output", plane],
+    ["bordered", typeof bias === "number" ? 0 : 1],
+    ...(typeof bias === "number" ? [] : [["layout", layouts.add(bias)] as const]),
+    ...code.row(step, i, scaled),
+    ["has residual", residual ? 1 : 0],
+    ...(residual ? [["source", residual.plane] as const, ...code.reading(step, i)] : []),
+  ]);
+}
 
-  constructor(
-    private readonly offsets: ReadonlyMap<number, number>,
-    private readonly extents: ReadonlyMap<number, Extent>,
-    private readonly code: NumberCode<C, P>,
-  ) {}
+/** How far each of an ascending list is beyond the one before it, the first beyond −1, less 1. */
+const gaps = (ascending: readonly number[]): number[] =>
+  ascending.map((value, i) => value - (i > 0 ? ascending[i - 1] : -1) - 1);
 
-  tensor(tensor: SharedTensor): PlacedTensor {
-    const steps = gaps(Array.from(tensor.positions));
-    const k = riceParameter(steps);
-    const placed = { ...tensor, at: this.out.at, first: this.weights.length, k };
-    for (const step of steps) this.out.rice(step, k);
-    for (const value of Array.from(tensor.values)) this.weights.push(value);
-    return placed;
-  }
+class BandLayouts {
+  readonly table: number[] = [];
+  readonly #places = new Map<string, number>();
 
-  convolution(step: C, { inputs, planes, channels, scaled }: Use, tensor: PlacedTensor): void {
-    const { out } = this;
-    this.#head(step, planes[0]);
-    for (const value of [tensor.at, tensor.first, tensor.positions.length, tensor.inputs]) out.natural(value);
-    out.integer(tensor.box.top);
-    out.integer(tensor.box.left);
-    out.natural(tensor.box.height);
-    out.natural(tensor.box.width);
-    out.bits(tensor.k, 5);
-
-    out.natural(inputs.length);
-    const nextInput = this.#ascending(inputs);
-    const place = this.#places(planes);
-    const zero = out.fixedCode(planes.map((plane) => this.code.zero(plane)));
-    for (const [i, plane] of planes.entries()) {
-      nextInput(i);
-      out.fixed(this.#offset(plane), place);
-      out.fixed(this.code.zero(plane), zero);
-    }
-
-    const nextRow = this.#ascending(channels);
-    const to = this.#places(step.rows.map(({ plane }) => plane));
-    const residuals = step.rows.flatMap(({ residual }) => (residual ? [this.#offset(residual.plane)] : []));
-    const from = this.#optional(residuals);
-    const layouts = step.rows.flatMap(({ bias }) => (typeof bias === "number" ? [] : [this.#layout(bias)]));
-    const layout = this.#optional(layouts);
-    const numbers = this.code.rows(out, step, scaled);
-    for (const [row, { plane, bias, residual }] of step.rows.entries()) {
-      nextRow(row);
-      out.fixed(this.#offset(plane), to);
-      if (layout) {
-        out.flag(typeof bias !== "number");
-        if (typeof bias !== "number") out.fixed(this.#layout(bias), layout);
-      }
-      numbers.row(row);
-      if (!from) continue;
-      out.flag(residual !== null);
-      if (!residual) continue;
-      out.fixed(this.#offset(residual.plane), from);
-      numbers.reading(row);
-    }
-  }
-
-  maxPool(step: MaxPool): void {
-    const { out } = this;
-    this.#head(step, step.rows[0].input);
-    out.natural(step.kernel);
-    out.natural(step.padding);
-    const to = this.#places(step.rows.map(({ plane }) => plane));
-    const from = this.#places(step.rows.map(({ input }) => input));
-    for (const { plane, input } of step.rows) {
-      out.fixed(this.#offset(plane), to);
-      out.fixed(this.#offset(input), from);
-    }
-  }
-
-  averagePool(step: P): void {
-    const { out } = this;
-    this.#head(step, step.rows[0].input.plane);
-    const to = this.#places(step.rows.map(({ plane }) => plane));
-    const from = this.#places(step.rows.map(({ input }) => input.plane));
-    const numbers = this.code.rows(out, step, false);
-    for (const [row, { plane, input }] of step.rows.entries()) {
-      out.fixed(this.#offset(plane), to);
-      numbers.row(row);
-      out.fixed(this.#offset(input.plane), from);
-      numbers.reading(row);
-    }
-  }
-
-  #head(step: C | P | MaxPool, input: number | undefined): void {
-    const { out } = this;
-    const { height, width } = (input !== undefined && this.extents.get(input)) || step;
-    out.bits(opcode[step.op], 2);
-    const stride = "stride" in step ? step.stride : 1;
-    for (const value of [step.rows.length, step.height, step.width, height, width, stride]) out.natural(value);
-  }
-  #places(planes: readonly number[]): FixedCode {
-    return this.out.fixedCode(planes.map((plane) => this.#offset(plane)));
-  }
-  /** Begins a list of ascending numbers, of which the function returned writes the one asked for. */
-  #ascending(values: readonly number[]): (i: number) => void {
-    const steps = gaps(values);
-    const k = riceParameter(steps);
-    this.out.bits(k, 5);
-    return (i) => this.out.rice(steps[i], k);
-  }
-  #optional(values: readonly number[]): FixedCode | null {
-    this.out.flag(values.length > 0);
-    return values.length > 0 ? this.out.fixedCode(values) : null;
-  }
-  #layout({ rows, columns }: BorderBias): number {
+  /** Where the layout of a bias is in the table. */
+  add({ rows, columns }: BorderBias): number {
     const key = `${rows}/${columns}`;
-    const known = this.#layouts.get(key);
-    if (known !== undefined) return known;
-    const at = this.bands.length;
-    this.#layouts.set(key, at);
-    this.bands.push(rows.length, ...rows, columns.length, ...columns);
+    const at = this.#places.get(key) ?? this.table.length;
+    if (at === this.table.length) this.table.push(rows.length, ...rows, columns.length, ...columns);
+    this.#places.set(key, at);
     return at;
-  }
-  #offset(plane: number): number {
-    return this.offsets.get(plane) as number;
   }
 }

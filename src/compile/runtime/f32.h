@@ -18,39 +18,37 @@ typedef struct {
 } easting_row;
 
 typedef struct {
-  int scaled, relu;
-} easting_codes;
-
-typedef struct {
   easting_reader reader;
   const float* number; /* the next scale, bias, offset or floor */
+  int relu, scaled;
 } easting_source;
 
-static void easting_open(easting_source* source, const uint8_t* bits, uint32_t start, const float* numbers) {
-  source->reader.bytes = bits;
-  source->reader.at = start;
+static void easting_open_source(easting_source* source, const easting_tables* tables, const float* numbers) {
+  easting_open(&source->reader, tables);
   source->number = numbers;
 }
 
-static void easting_read_codes(easting_source* source, easting_codes* codes) {
-  codes->relu = easting_flag(&source->reader);
-  codes->scaled = easting_flag(&source->reader);
+static void easting_read_style(easting_source* source) {
+  source->relu = easting_natural(&source->reader) != 0;
+  source->scaled = easting_natural(&source->reader) != 0;
 }
 
-static void easting_read_row(easting_source* source, const easting_codes* codes, uint32_t biases, easting_sum* buffer,
-                             easting_row* row) {
+static void easting_read_row(easting_source* source, uint32_t biases, easting_sum* buffer, uint8_t zero, easting_row* row) {
   (void)buffer;
-  row->relu = codes->relu;
-  row->scale = codes->scaled ? *source->number++ : 1.0f;
+  (void)zero;
+  row->relu = source->relu;
+  row->scale = source->scaled ? *source->number++ : 1.0f;
   row->bias = source->number;
   source->number += biases;
 }
 
-static void easting_read_reading(easting_source* source, const easting_codes* codes, easting_reading* reading) {
-  (void)codes;
+static void easting_read_reading(easting_source* source, const easting_row* row, const float* arena,
+                                 easting_reading* reading) {
+  (void)row;
+  reading->plane = arena + easting_input_plane(&source->reader, EASTING_SOURCE).at;
   reading->offset = 0.0f;
   reading->floor = -FLT_MAX;
-  if (!easting_flag(&source->reader)) return;
+  if (!easting_next(&source->reader, EASTING_CHANGED)) return;
   reading->offset = *source->number++;
   reading->floor = *source->number++;
 }

@@ -16,52 +16,45 @@ typedef struct {
   const int32_t* bias;
   int32_t multiplier, zero, half;
   uint32_t shift;
+  int32_t grain; /* unit of bias, offset and floor: biasGrain of int8-graph.ts */
 } easting_row;
-
-typedef struct {
-  easting_code multiplier, shift, zero, bias, factor, input_zero, offset, floor;
-} easting_codes;
 
 typedef struct {
   easting_reader reader;
 } easting_source;
 
-static void easting_open(easting_source* source, const uint8_t* bits, uint32_t start, const int32_t* numbers) {
+static void easting_open_source(easting_source* source, const easting_tables* tables, const int32_t* numbers) {
   (void)numbers;
-  source->reader.bytes = bits;
-  source->reader.at = start;
+  easting_open(&source->reader, tables);
 }
 
-static void easting_read_codes(easting_source* source, easting_codes* codes) {
-  easting_reader* reader = &source->reader;
-  codes->multiplier = easting_read_code(reader);
-  codes->shift = easting_read_code(reader);
-  codes->zero = easting_read_code(reader);
-  codes->bias = easting_read_code(reader);
-  codes->factor = easting_read_code(reader);
-  codes->input_zero = easting_read_code(reader);
-  codes->offset = easting_read_code(reader);
-  codes->floor = easting_read_code(reader);
-}
+static void easting_read_style(easting_source* source) { (void)source; }
 
-static void easting_read_row(easting_source* source, const easting_codes* codes, uint32_t biases, easting_sum* buffer,
-                             easting_row* row) {
+static void easting_read_row(easting_source* source, uint32_t biases, easting_sum* buffer, uint8_t zero, easting_row* row) {
   easting_reader* reader = &source->reader;
   uint32_t i;
-  row->multiplier = easting_coded(reader, &codes->multiplier);
-  row->shift = (uint32_t)easting_coded(reader, &codes->shift);
+  row->multiplier = easting_next(reader, EASTING_MULTIPLIER);
+  row->shift = (uint32_t)easting_next(reader, EASTING_SHIFT);
   row->half = row->shift > 0 ? (int32_t)1 << (row->shift - 1u) : 0;
-  row->zero = easting_coded(reader, &codes->zero);
+  row->zero = zero;
+  row->grain = 1;
+  while (4 * row->multiplier * row->grain <= (int32_t)1 << row->shift) row->grain *= 2;
   row->bias = buffer;
-  for (i = 0; i < biases; i++) buffer[i] = easting_coded(reader, &codes->bias);
+  for (i = 0; i < biases; i++) buffer[i] = row->grain * easting_next(reader, EASTING_BIAS);
 }
 
-static void easting_read_reading(easting_source* source, const easting_codes* codes, easting_reading* reading) {
+static void easting_read_reading(easting_source* source, const easting_row* row, const uint8_t* arena,
+                                 easting_reading* reading) {
   easting_reader* reader = &source->reader;
-  reading->factor = easting_coded(reader, &codes->factor);
-  reading->zero = easting_coded(reader, &codes->input_zero);
-  reading->offset = easting_coded(reader, &codes->offset);
-  reading->floor = easting_flag(reader) ? easting_coded(reader, &codes->floor) : INT32_MIN;
+  const easting_plane plane = easting_input_plane(reader, EASTING_SOURCE);
+  reading->plane = arena + plane.at;
+  reading->zero = plane.zero;
+  reading->factor = easting_next(reader, EASTING_FACTOR);
+  reading->offset = 0;
+  reading->floor = INT32_MIN;
+  if (!easting_next(reader, EASTING_CHANGED)) return;
+  reading->offset = row->grain * easting_next(reader, EASTING_OFFSET);
+  if (easting_next(reader, EASTING_FLOORED)) reading->floor = row->grain * easting_next(reader, EASTING_FLOOR);
 }
 
 static int32_t easting_read(const easting_reading* reading, uint32_t i) {

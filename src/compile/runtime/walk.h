@@ -21,8 +21,7 @@ typedef struct {
 } easting_tap;
 
 typedef struct {
-  const uint8_t* bits;
-  uint32_t start; /* bit at which the steps begin */
+  easting_tables tables;
   const easting_weight* weights;
   const uint16_t* bands; /* layouts: count of bands of rows, their ends, count of bands of columns, their ends */
   const easting_number* numbers;
@@ -36,7 +35,8 @@ typedef struct {
 
 static easting_step easting_read_step(easting_reader* reader) {
   easting_step step;
-  step.op = easting_bits(reader, 2);
+  easting_read_codes(reader);
+  step.op = easting_natural(reader);
   step.rows = easting_natural(reader);
   step.height = easting_natural(reader);
   step.width = easting_natural(reader);
@@ -46,47 +46,48 @@ static easting_step easting_read_step(easting_reader* reader) {
   return step;
 }
 
-static void easting_read_inputs(const easting_program* program, easting_source* source, uint32_t inputs) {
-  easting_reader* reader = &source->reader;
-  const uint32_t live = easting_natural(reader), k = easting_bits(reader, 5);
-  const easting_code place = easting_read_code(reader), zero = easting_read_code(reader);
+static void easting_read_inputs(const easting_program* program, easting_reader* reader, uint32_t inputs, uint32_t live) {
   uint32_t i, channel = 0;
   for (i = 0; i < inputs; i++) program->inputs[i].here = 0;
   for (i = 0; i < live; i++, channel++) {
+    easting_plane plane;
     easting_input* input;
-    channel += easting_rice(reader, k);
+    channel += (uint32_t)easting_next(reader, EASTING_INPUT_GAP);
+    plane = easting_input_plane(reader, EASTING_INPUT);
     input = &program->inputs[channel];
     input->here = 1;
-    input->at = (uint32_t)easting_coded(reader, &place);
-    input->zero = (uint8_t)easting_coded(reader, &zero);
+    input->at = plane.at;
+    input->zero = plane.zero;
   }
 }
 
 /* The weights of a tensor, output by output, of which each is a list of positions. */
 typedef struct {
-  easting_reader positions;
+  easting_positions positions;
   const easting_weight* weight;
-  uint32_t left, position, k, inputs, box_height, box_width;
+  uint32_t left, position, inputs, live, box_height, box_width; /* live: inputs that are there */
   int32_t top, first;
 } easting_tensor;
 
-static void easting_next(easting_tensor* tensor, uint32_t step) {
-  if (tensor->left > 0) tensor->position += step + easting_rice(&tensor->positions, tensor->k);
+static void easting_next_position(easting_tensor* tensor, uint32_t step) {
+  if (tensor->left > 0) tensor->position += step + easting_gap(&tensor->positions);
 }
 
-static void easting_read_tensor(const easting_program* program, easting_reader* reader, easting_tensor* tensor) {
-  tensor->positions.bytes = program->bits;
-  tensor->positions.at = easting_natural(reader);
-  tensor->weight = program->weights + easting_natural(reader);
+static void easting_read_tensor(const easting_program* program, easting_source* source, easting_tensor* tensor) {
+  easting_reader* reader = &source->reader;
+  const uint32_t first = easting_natural(reader);
+  tensor->weight = program->weights + first;
   tensor->left = easting_natural(reader);
   tensor->inputs = easting_natural(reader);
-  tensor->top = easting_integer(reader);
-  tensor->first = easting_integer(reader);
+  tensor->top = easting_unzigzag(easting_natural(reader));
+  tensor->first = easting_unzigzag(easting_natural(reader));
   tensor->box_height = easting_natural(reader);
   tensor->box_width = easting_natural(reader);
-  tensor->k = easting_bits(reader, 5);
+  tensor->live = easting_natural(reader);
+  easting_read_style(source);
+  easting_open_positions(&tensor->positions, reader, first);
   tensor->position = 0;
-  easting_next(tensor, 0);
+  easting_next_position(tensor, 0);
 }
 
 /* From the first x with 0 <= x * stride + d < size up to, without, the last, below `limit`. */
@@ -121,7 +122,7 @@ static uint32_t easting_read_taps(const easting_program* program, easting_tensor
     }
     tensor->weight++;
     tensor->left--;
-    easting_next(tensor, 1);
+    easting_next_position(tensor, 1);
   }
   return count;
 }
@@ -163,37 +164,28 @@ static void easting_add_taps(const easting_program* program, const easting_step*
 static void easting_convolution(const easting_program* program, easting_source* source, const easting_step* step,
                                 int last) {
   easting_reader* reader = &source->reader;
-  easting_tensor tensor;
-  easting_codes codes;
-  easting_code to, from = {0, 0, 0}, layout = {0, 0, 0};
+  const uint32_t area = step->height * step->width;
   const uint32_t lines = step->width < EASTING_BLOCK ? EASTING_BLOCK / step->width : 1u;
-  uint32_t k, row, channel, y, end;
-  int residuals, bordered;
-  easting_read_tensor(program, reader, &tensor);
-  easting_read_inputs(program, source, tensor.inputs);
-  k = easting_bits(reader, 5);
-  to = easting_read_code(reader);
-  residuals = easting_flag(reader);
-  if (residuals) from = easting_read_code(reader);
-  bordered = easting_flag(reader);
-  if (bordered) layout = easting_read_code(reader);
-  easting_read_codes(source, &codes);
+  easting_tensor tensor;
+  uint32_t row, channel, y, end;
+  easting_read_tensor(program, source, &tensor);
+  easting_read_inputs(program, reader, tensor.inputs, tensor.live);
   for (row = 0, channel = 0; row < step->rows; row++, channel++) {
+    easting_plane plane;
     easting_value* out;
     easting_row numbers;
     easting_reading residual;
     const uint16_t* bands = NULL;
     uint32_t taps;
-    channel += easting_rice(reader, k);
-    out = program->arena + easting_coded(reader, &to);
-    if (bordered && easting_flag(reader)) bands = program->bands + easting_coded(reader, &layout);
-    easting_read_row(source, &codes, bands == NULL ? 1u : (uint32_t)bands[0] * bands[1u + bands[0]], program->biases,
+    channel += (uint32_t)easting_next(reader, EASTING_CHANNEL_GAP);
+    plane = easting_output_plane(reader, area);
+    out = program->arena + plane.at;
+    if (easting_next(reader, EASTING_BORDERED)) bands = program->bands + easting_next(reader, EASTING_LAYOUT);
+    easting_read_row(source, bands == NULL ? 1u : (uint32_t)bands[0] * bands[1u + bands[0]], program->biases, plane.zero,
                      &numbers);
     residual.plane = NULL;
-    if (residuals && easting_flag(reader)) {
-      residual.plane = program->arena + easting_coded(reader, &from);
-      easting_read_reading(source, &codes, &residual);
-    }
+    if (easting_next(reader, EASTING_HAS_RESIDUAL))
+      easting_read_reading(source, &numbers, program->arena, &residual);
     taps = easting_read_taps(program, &tensor, step, channel, &numbers);
     for (y = 0; y < step->height; y = end) {
       const uint32_t first = y * step->width;
@@ -227,33 +219,28 @@ static easting_value easting_largest(const easting_value* plane, const easting_s
 
 static void easting_max_pool(const easting_program* program, easting_reader* reader, const easting_step* step) {
   const uint32_t kernel = easting_natural(reader), padding = easting_natural(reader);
-  const easting_code to = easting_read_code(reader), from = easting_read_code(reader);
   uint32_t row, x, y;
   for (row = 0; row < step->rows; row++) {
-    easting_value* out = program->arena + easting_coded(reader, &to);
-    const easting_value* plane = program->arena + easting_coded(reader, &from);
+    easting_value* out = program->arena + easting_output_plane(reader, step->height * step->width).at;
+    const easting_value* plane = program->arena + easting_input_plane(reader, EASTING_SOURCE).at;
     for (y = 0; y < step->height; y++)
       for (x = 0; x < step->width; x++) *out++ = easting_largest(plane, step, kernel, padding, y, x);
   }
 }
 
 static void easting_average_pool(const easting_program* program, easting_source* source, const easting_step* step) {
-  easting_reader* reader = &source->reader;
   const uint32_t area = step->input_height * step->input_width;
-  const easting_code to = easting_read_code(reader), from = easting_read_code(reader);
-  easting_codes codes;
   uint32_t row, i;
-  easting_read_codes(source, &codes);
+  easting_read_style(source);
   for (row = 0; row < step->rows; row++) {
-    easting_value* out = program->arena + easting_coded(reader, &to);
+    const easting_plane plane = easting_output_plane(&source->reader, 1);
     easting_row numbers;
     easting_reading reading;
     easting_sum sum = 0;
-    easting_read_row(source, &codes, 0, program->biases, &numbers);
-    reading.plane = program->arena + easting_coded(reader, &from);
-    easting_read_reading(source, &codes, &reading);
+    easting_read_row(source, 0, program->biases, plane.zero, &numbers);
+    easting_read_reading(source, &numbers, program->arena, &reading);
     for (i = 0; i < area; i++) sum += easting_read(&reading, i);
-    easting_store_mean(sum, area, out, &numbers);
+    easting_store_mean(sum, area, program->arena + plane.at, &numbers);
   }
 }
 
@@ -261,7 +248,7 @@ static void easting_average_pool(const easting_program* program, easting_source*
 static void easting_walk(const easting_program* program) {
   easting_source source;
   uint32_t steps;
-  easting_open(&source, program->bits, program->start, program->numbers);
+  easting_open_source(&source, &program->tables, program->numbers);
   for (steps = easting_natural(&source.reader); steps > 0; steps--) {
     const easting_step step = easting_read_step(&source.reader);
     if (step.op == 0)

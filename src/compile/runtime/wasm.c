@@ -1,4 +1,4 @@
-// The runtime of the WebAssembly target: the C runtime with one function that takes a program's address.
+// The runtime of the WebAssembly target: the C runtime over columns, with functions that take a program's address.
 // scripts/build-wasm-runtime.mjs compiles it, with EASTING_ARITHMETIC as "f32.h" or "int8.h".
 #include <float.h>
 #include <stddef.h>
@@ -6,10 +6,17 @@
 
 #define EASTING_RESTRICT restrict
 
-#include "reader.h"
+#include "kinds.h"
+#include "reader-columns.h"
 
 #include EASTING_ARITHMETIC
 
+#include "decoder.h"
 #include "walk.h"
+
+/* To be called once, before the first run. */
+__attribute__((export_name("load"))) void load(easting_program* program) {
+  easting_decode(&program->tables, (int8_t*)program->weights);
+}
 
 __attribute__((export_name("run"))) void run(const easting_program* program) { easting_walk(program); }

@@ -1,11 +1,24 @@
 import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import ts from "typescript";
 import { beforeAll, describe, expect, it } from "vitest";
-import { compile, type Graph, interpret, normalized, quantize } from "../../../src/compile/index.js";
+import {
+  compile,
+  encodeModel,
+  type Graph,
+  interpret,
+  interpretInt8,
+  normalized,
+  quantize,
+} from "../../../src/compile/index.js";
 import { testImages } from "../../../src/compile/targets/self-test.js";
 import { wasm } from "../../../src/compile/targets/wasm/index.js";
 import { loadWasm, type WasmNetwork } from "../../../src/compile/targets/wasm/loader.js";
 import { wasmRuntime } from "../../../src/compile/targets/wasm/runtime.js";
+import { launchChromium } from "../../demo/chromium.js";
 import { expectClose } from "../../numbers.js";
 import { classNames, imageInput, randomNetwork } from "../networks.js";
 import { available, interleaved } from "./c-compiler.js";
@@ -63,6 +76,41 @@ describe("a WebAssembly module", () => {
     await expect(loadWasm(Buffer.from(wasmRuntime.f32, "base64"))).rejects.toThrow(
       "loadWasm: expected a module that easting compile has written, got another one",
     );
+  });
+
+  it("takes little more than the model file and its runtime", () => {
+    const int8 = quantize(graph, [pixels()]);
+    const runtime = Buffer.from(wasmRuntime.int8, "base64").length;
+    expect(wasm.emit(graph, { values: "f32", int8 }).length).toBeLessThan(
+      1.1 * encodeModel(int8).length + runtime + 600,
+    );
+  });
+
+  it("runs in a browser, in a page opened from the disk", async (test) => {
+    const int8 = quantize(graph, [pixels()]);
+    const browser = await launchChromium(test);
+    const folder = mkdtempSync(join(tmpdir(), "easting-"));
+    try {
+      const loader = readFileSync(new URL("../../../src/compile/targets/wasm/loader.ts", import.meta.url), "utf8");
+      const { outputText } = ts.transpileModule(loader, { compilerOptions: { target: ts.ScriptTarget.ES2022 } });
+      const script = outputText.replace(/^export /gm, "");
+      const base64 = Buffer.from(wasm.emit(graph, { values: "f32", int8 })).toString("base64");
+      const input = JSON.stringify(Array.from(interleaved(pixels(), 3)));
+      writeFileSync(
+        join(folder, "page.html"),
+        `<!doctype html><script type="module">${script}
+        const bytes = Uint8Array.from(atob("${base64}"), (letter) => letter.charCodeAt(0));
+        const network = await loadWasm(bytes);
+        window.logits = Array.from(network.run(Uint8Array.from(${input})).logits);</script>`,
+      );
+      const page = await browser.newPage();
+      await page.goto(pathToFileURL(join(folder, "page.html")).href);
+      const logits = await (await page.waitForFunction("window.logits")).jsonValue();
+      expect(logits).toEqual(Array.from(interpretInt8(int8, pixels())));
+    } finally {
+      await browser.close();
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("keeps its runtime, both kinds of numbers, below 7 kB", () => {

@@ -12,7 +12,7 @@ export function printHeader(model: CModel): string {
   const upper = name.toUpperCase();
   const own = (text: string) => text.replaceAll("EASTING_", `${upper}_`).replaceAll("easting_", `${name}_`);
   const [channels, height, width] = image.shape;
-  const { buffers } = program;
+  const { buffers, arena } = program;
   const { value, weight, sum } = numbers;
   const defines = {
     CHANNELS: channels,
@@ -38,7 +38,7 @@ export function printHeader(model: CModel): string {
 ${Object.entries(defines)
   .map(([key, number]) => `#define EASTING_${key} ${number}u\n`)
   .join("")}#define EASTING_TABLE_BYTES ${flashBytes(model)}u
-#define EASTING_ARENA_BYTES ${value.bytes * buffers.arena}u
+#define EASTING_ARENA_BYTES ${value.bytes * arena}u
 #define EASTING_RAM_BYTES ${ramBytes(model)}u
 #define EASTING_STACK_BYTES 768u
 
@@ -72,7 +72,8 @@ const char* const easting_classes[EASTING_CLASSES] = {
 ${classes.map((label) => `  ${quoted(label)},`).join("\n")}
 };
 
-${source("reader.h")}
+${source("kinds.h")}
+${source("reader-bits.h")}
 ${source(numbers.arithmetic)}
 ${source("walk.h")}
 ${table("uint8_t", "easting_bits_table", program.bits)}
@@ -90,14 +91,14 @@ static struct {
   ${sum.name} logits[EASTING_CLASSES];
   ${sum.name} sums[${buffers.sums}];
   ${sum.name} biases[${buffers.biases}];
-  ${value.name} arena[${buffers.arena}];
+  ${value.name} arena[${arena}];
 } easting_memory;
 
 /* Fails to compile where the memory is larger than said above. */
 typedef char easting_fits[sizeof(void*) > 4 || sizeof(easting_memory) <= EASTING_RAM_BYTES ? 1 : -1];
 
 static const easting_program easting_model = {
-  easting_bits_table, ${program.start}u, easting_weights, easting_bands, ${numbers.numbers},
+  {easting_bits_table, ${program.start}u}, easting_weights, easting_bands, ${numbers.numbers},
   easting_memory.arena, easting_memory.sums, easting_memory.biases, easting_memory.inputs, easting_memory.taps,
   easting_memory.logits,
 };

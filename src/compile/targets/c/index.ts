@@ -1,5 +1,6 @@
 import { expected } from "../../../errors.js";
 import type { Graph } from "../../graph.js";
+import { inBits } from "../../program/bits.js";
 import { f32Program } from "../../program/f32.js";
 import { int8Program } from "../../program/int8.js";
 import type { Target, TargetOptions } from "../target.js";
@@ -27,8 +28,8 @@ export const c: Target = {
 function modelOf(graph: Graph, { name = "model", values, int8 }: TargetOptions): CModel {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw expected("c", "a name of letters, digits and _", name);
   const { image, classes } = graph;
-  if (int8) return { name, image, classes, program: int8Program(int8), numbers: int8Numbers(int8) };
+  if (int8) return { name, image, classes, program: inBits(int8Program(int8)), numbers: int8Numbers(int8) };
   if (values !== "f32") throw expected("c", "values of type f32", values, "leave --values out");
-  const program = f32Program(graph);
+  const program = inBits(f32Program(graph));
   return { name, image, classes, program, numbers: f32Numbers(graph, program) };
 }

@@ -1,5 +1,5 @@
 import type { ImageInput } from "../../graph.js";
-import type { Program } from "../../program/program.js";
+import type { BitProgram } from "../../program/bits.js";
 import type { CNumbers } from "./numbers.js";
 
 /** What a header is printed from. */
@@ -8,6 +8,6 @@ export interface CModel {
   readonly name: string;
   readonly image: ImageInput;
   readonly classes: readonly string[];
-  readonly program: Program;
+  readonly program: BitProgram;
   readonly numbers: CNumbers;
 }

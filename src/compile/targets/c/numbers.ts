@@ -3,7 +3,7 @@ import type { Graph } from "../../graph.js";
 import type { Int8Graph } from "../../int8-graph.js";
 import { interpret } from "../../interpret.js";
 import { interpretInt8 } from "../../interpret-int8.js";
-import type { F32Program } from "../../program/f32.js";
+import type { Program } from "../../program/program.js";
 import { testImages } from "../self-test.js";
 import { float, table } from "./table.js";
 
@@ -34,7 +34,7 @@ export interface CNumbers {
 const f32: CType = { name: "float", bytes: 4 };
 const LEAST = -3.4028234663852886e38;
 
-export function f32Numbers(graph: Graph, { numbers }: F32Program): CNumbers {
+export function f32Numbers(graph: Graph, { numbers }: Program): CNumbers {
   const { mean, std } = graph.image;
   const tables = {
     easting_numbers: numbers.map((value) => Math.max(value, LEAST)), // a floor of −∞ is none

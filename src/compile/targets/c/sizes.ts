@@ -10,7 +10,8 @@ export function flashBytes({ program, classes, numbers }: CModel): number {
 
 /** Bytes of static memory where pointers take 4, member by member as in the header. */
 export function ramBytes({ program, classes, numbers }: CModel): number {
-  const { arena, sums, biases, inputs, taps } = program.buffers;
+  const { arena, buffers } = program;
+  const { sums, biases, inputs, taps } = buffers;
   const { value, weight, sum } = numbers;
   return (
     TAP_BYTES[weight.bytes] * taps +

@@ -1,6 +1,7 @@
 import { expected } from "../../../errors.js";
 import type { Graph } from "../../graph.js";
 import type { Int8Graph } from "../../int8-graph.js";
+import { inColumns } from "../../program/columns.js";
 import { f32Program } from "../../program/f32.js";
 import { int8Program } from "../../program/int8.js";
 import type { Program } from "../../program/program.js";
@@ -29,29 +30,16 @@ export const wasm: Target = {
 
 function f32Module(graph: Graph): Uint8Array {
   const { image, classes } = graph;
-  const program = f32Program(graph);
-  const numbers = new Uint8Array(Float32Array.from(program.numbers).buffer);
-  const weights = new Uint8Array(Float32Array.from(program.weights).buffer);
-  const layout = layOut(program, { numbers, weights, value: 4, classes: classes.length });
+  const layout = layOut(f32Program(graph), { value: 4, classes: classes.length });
   const { shape, mean, std } = image;
   return assemble(wasmRuntime.f32, layout, { numbers: "f32", shape, mean, std, classes });
 }
 
 function int8Module(graph: Int8Graph): Uint8Array {
   const { image, classes, logitScale } = graph;
-  const program = int8Program(graph);
-  const weights = new Uint8Array(Int8Array.from(program.weights).buffer);
-  const layout = layOut(program, { numbers: new Uint8Array(0), weights, value: 1, classes: classes.length });
+  const layout = layOut(int8Program(graph), { value: 1, classes: classes.length });
   const { shape, mean, std } = image;
   return assemble(wasmRuntime.int8, layout, { numbers: "int8", shape, mean, std, classes, logitScale });
-}
-
-interface Sizes {
-  readonly numbers: Uint8Array;
-  readonly weights: Uint8Array;
-  /** Bytes of a pixel and of a weight. */
-  readonly value: 1 | 4;
-  readonly classes: number;
 }
 
 interface Layout {
@@ -60,35 +48,44 @@ interface Layout {
   readonly addresses: Pick<WasmDescription, "program" | "image" | "logits">;
 }
 
-/** The program's record, its tables and its buffers, one behind the other. */
-function layOut(program: Program, { numbers, weights, value, classes }: Sizes): Layout {
-  const { bits, start, bands, buffers, image } = program;
-  const FIELDS = 11;
+/** The program's record, its tables and its buffers, one behind the other; `value` is the bytes of a pixel and a weight. */
+function layOut(program: Program, { value, classes }: { value: 1 | 4; classes: number }): Layout {
+  const { weights, numbers, bands, buffers } = program;
+  const integers = value === 1;
+  const { coded, counts, planes, arena, image } = inColumns(program, integers);
+  const FIELDS = 3 + counts.length + 9;
   let end = FREE + 4 * FIELDS;
   const place = (bytes: number) => {
     const at = 16 * Math.ceil(end / 16);
     end = at + bytes;
     return at;
   };
-  const tables = [weights, numbers, new Uint8Array(Uint16Array.from(bands).buffer), bits].map((bytes) => ({
-    at: place(bytes.length),
-    bytes,
-  }));
-  const [weightsAt, numbersAt, bandsAt, bitsAt] = tables.map(({ at }) => at);
-  const dataEnd = end;
-  const arena = place(value * buffers.arena);
+  const tables: { readonly at: number; readonly values: ArrayBufferView }[] = [];
+  const table = (values: ArrayBufferView) => {
+    const at = place(values.byteLength);
+    tables.push({ at, values });
+    return at;
+  };
+  const floats = integers ? 0 : table(Float32Array.from(weights));
+  const numbersAt = table(Float32Array.from(numbers));
+  const bandsAt = table(Uint16Array.from(bands));
+  const codedAt = table(coded);
+  const data = new Uint8Array(end - FREE);
+  const planesAt = place(value * arena); // behind `coded`: zeros until the first image, as the decoder needs them
   const sums = place(4 * buffers.sums);
   const biases = place(4 * buffers.biases);
   const inputs = place(INPUT_BYTES * buffers.inputs);
   const taps = place(TAP_BYTES[value] * buffers.taps);
   const logits = place(4 * classes);
-  const data = new Uint8Array(dataEnd - FREE);
-  const view = new DataView(data.buffer);
-  // As easting_program in walk.h.
-  const fields = [bitsAt, start, weightsAt, bandsAt, numbersAt, arena, sums, biases, inputs, taps, logits];
-  for (const [i, field] of fields.entries()) view.setUint32(4 * i, field, true);
-  for (const { at, bytes } of tables) data.set(bytes, at - FREE);
-  return { data, end, addresses: { program: FREE, image: image.map((offset) => arena + value * offset), logits } };
+  const places = place(4 * planes);
+  const columns = place(4 * counts.reduce((sum, count) => sum + count, 0));
+  const weightsAt = integers ? place(weights.length) : floats;
+  // As easting_program in walk.h, which begins with easting_tables of reader-columns.h.
+  const record = [codedAt, columns, places, ...counts];
+  record.push(weightsAt, bandsAt, numbersAt, planesAt, sums, biases, inputs, taps, logits);
+  for (const { at, values } of [{ at: FREE, values: Uint32Array.from(record) }, ...tables])
+    data.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), at - FREE);
+  return { data, end, addresses: { program: FREE, image: image.map((offset) => planesAt + value * offset), logits } };
 }
 
 function assemble(

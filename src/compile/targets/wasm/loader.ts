@@ -23,6 +23,13 @@ export interface WasmDescription {
   readonly logits: number;
 }
 
+/** What the module has: `load` decodes the program, once; `run` goes from the image in memory to the logits. */
+interface Runtime {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  readonly load: (program: number) => void;
+  readonly run: (program: number) => void;
+}
+
 export interface WasmResult {
   readonly label: string;
   readonly index: number;
@@ -55,8 +62,9 @@ export async function loadWasm(
   if (!section) throw new TypeError("loadWasm: expected a module that easting compile has written, got another one");
   const description: WasmDescription = JSON.parse(new TextDecoder().decode(section));
   const { exports } = await WebAssembly.instantiate(module);
-  const { memory, run } = exports as { memory: { buffer: ArrayBuffer }; run: (program: number) => void };
+  const { memory, load, run } = exports as Runtime;
   const { shape, classes, numbers, logitScale = 1, program, logits: at } = description;
+  load(program);
   const logits =
     numbers === "f32"
       ? new Float32Array(memory.buffer, at, classes.length)
