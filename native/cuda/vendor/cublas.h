@@ -1,0 +1,25 @@
+// Products of dense matrices by cuBLAS, queued on the backend's stream, once use_cublas has found it.
+#pragma once
+#include <cstdint>
+
+namespace easting::cuda {
+
+// c [rows][columns] = (a or aᵀ) (b or bᵀ) + beta c, summed over `depth`; row after row, `pitch` numbers apart.
+struct Gemm {
+  int rows, columns, depth;
+  const float* a;
+  int a_pitch;
+  bool a_transposed;
+  const float* b;
+  int b_pitch;
+  bool b_transposed;
+  float beta;
+  float* c;
+  int c_pitch;
+};
+void multiply(const Gemm& gemm);
+
+// Whether cuBLAS is in use and the product so large that it is sure to be faster than gemm.cuh. Not measured: no GPU yet.
+bool blas_takes(std::int64_t rows, std::int64_t columns, std::int64_t depth);
+
+}  // namespace easting::cuda

@@ -1,0 +1,73 @@
+// What native/cuda/vendor uses of cuBLAS, in plain loops over host memory, for the emulated device.
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "cuda_runtime.h"
+#include "cuda/vendor/enums.h"
+
+namespace enums = easting::cuda::enums;
+
+namespace {
+
+struct Context {
+  cudaStream_t stream = nullptr;
+  std::size_t workspace = 0;
+};
+
+}  // namespace
+
+extern "C" {
+
+int cublasGetProperty(int type, int* value) {
+  *value = type == enums::major_version ? 13 : 0;
+  return enums::success;
+}
+
+const char* cublasGetStatusString(int) { return "refused by the emulated cuBLAS"; }
+
+int cublasCreate_v2(void** handle) {
+  *handle = new Context;
+  return enums::success;
+}
+
+// Also takes the workspace away, as cuBLAS does.
+int cublasSetStream_v2(void* handle, cudaStream_t stream) {
+  *static_cast<Context*>(handle) = {stream, 0};
+  return enums::success;
+}
+
+int cublasSetWorkspace_v2(void* handle, void* workspace, std::size_t bytes) {
+  if (reinterpret_cast<std::uintptr_t>(workspace) % 256 != 0) return enums::cublas_invalid_value;
+  static_cast<Context*>(handle)->workspace = bytes;
+  return enums::success;
+}
+
+// Column after column: c[i + j c_pitch] = alpha Σ op(a)(i, l) op(b)(l, j) + beta c[…].
+int cublasGemmEx(void* handle, int op_a, int op_b, int m, int n, int k, const void* alpha, const void* a, int a_type,
+                 int a_pitch, const void* b, int b_type, int b_pitch, const void* beta, void* c, int c_type, int c_pitch,
+                 int compute_type, int algorithm) {
+  const auto* context = static_cast<const Context*>(handle);
+  constexpr int f32 = enums::real_type<float>;
+  const bool a_turned = op_a == enums::transposed, b_turned = op_b == enums::transposed;
+  if (context->workspace == 0 || a_type != f32 || b_type != f32 || c_type != f32 || compute_type != enums::compute_32f ||
+      algorithm != enums::gemm_default || a_pitch < (a_turned ? k : m) || b_pitch < (b_turned ? n : k) || c_pitch < m)
+    return enums::cublas_invalid_value;
+  const auto *left = static_cast<const float*>(a), *right = static_cast<const float*>(b);
+  auto* to = static_cast<float*>(c);
+  const float by = *static_cast<const float*>(alpha), keep = *static_cast<const float*>(beta);
+  const cudaError_t error = context->stream->act([=] {
+    for (std::int64_t j = 0; j < n; ++j)
+      for (std::int64_t i = 0; i < m; ++i) {
+        double sum = 0;
+        for (std::int64_t l = 0; l < k; ++l)
+          sum += static_cast<double>(left[a_turned ? l + i * a_pitch : i + l * a_pitch]) *
+                 static_cast<double>(right[b_turned ? j + l * b_pitch : l + j * b_pitch]);
+        float& at = to[i + j * c_pitch];
+        at = by * static_cast<float>(sum) + (keep == 0 ? 0.0f : keep * at);
+      }
+  });
+  return error == cudaSuccess ? enums::success : enums::cublas_invalid_value;
+}
+
+}  // extern "C"
