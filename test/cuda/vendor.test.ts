@@ -1,12 +1,18 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ConvShape, native } from "../../src/native.js";
-import { type ConvAlgorithm, conv2d, multiply, sum } from "../../src/ops/index.js";
-import { backward, SparseTensor, scope, sizeOf, Tensor, Topology } from "../../src/tensor/index.js";
+import { type ConvAlgorithm, cast, conv2d, multiply, sum } from "../../src/ops/index.js";
+import { backward, SparseTensor, scope, sizeOf, Tensor, Topology, useDevice } from "../../src/tensor/index.js";
 import { expectClose, rounded, signed } from "../numbers.js";
 import { randomIndices } from "../ops.cases.js";
 
 const hasCuda = native.devices().cudaReason === "";
+beforeAll(() => {
+  if (hasCuda) useDevice("cuda");
+});
+afterAll(() => {
+  useDevice("cpu");
+});
 
 /** Convolutions from one pixel up, with kernels larger than the image, strides larger than the kernel, odd batches. */
 const shapes: fc.Arbitrary<ConvShape> = fc
@@ -39,18 +45,17 @@ function differentiate(
 ): Result {
   const [c, h, w, n, , , , stride, padding] = shape;
   const xShape = [c, h, w, n];
-  const parameters = { dtype: dtype === "f64" ? "f64" : "f32", device: "cuda", requiresGradient: true } as const;
+  const parameters = { dtype: dtype === "f64" ? "f64" : "f32", requiresGradient: true } as const;
   return scope(() => {
-    const x = Tensor.from(rounded(signed(1, sizeOf(xShape))), xShape, { dtype, device: "cuda", requiresGradient: true });
+    const x = Tensor.from(rounded(signed(1, sizeOf(xShape))), xShape, { dtype, requiresGradient: true });
     const values = Tensor.from(rounded(signed(2, topology.nnz)), [topology.nnz], parameters);
     const weight = new SparseTensor(topology, values);
     weight.denseGradient.wanted = true;
     let y = x;
     for (let time = 0; time < 2; time++) {
       y = conv2d(x, weight, { stride, padding, algorithm });
-      const r = Tensor.from(rounded(signed(3, y.size)), y.shape, { dtype, device: "cuda" });
-      const products = multiply(y, r);
-      backward(sum(dtype === "bf16" ? conv2d1x1(products) : products));
+      const r = Tensor.from(rounded(signed(3, y.size)), y.shape, { dtype });
+      backward(sum(cast(multiply(y, r), parameters.dtype)));
     }
     const result = {
       y: y.dataSync(),
@@ -63,3 +68,39 @@ function differentiate(
     return result;
   });
 }
+
+const precision = {
+  f32: { relative: 1e-5, absolute: 1e-5 },
+  f64: { relative: 1e-12, absolute: 1e-12 },
+  bf16: { relative: 2e-2, absolute: 2e-2 }, // two roundings to 8 bits may differ
+};
+
+function expectSame(
+  algorithm: ConvAlgorithm,
+  shape: ConvShape,
+  topology: Topology,
+  dtype: "f32" | "f64" | "bf16",
+): void {
+  const [fused, other] = (["fused", algorithm] as const).map((each) => differentiate(each, shape, topology, dtype));
+  for (const key of ["y", "dx", "dvalues", "growth"] as const)
+    expectClose(other[key], fused[key], precision[dtype], key);
+}
+
+describe.skipIf(!hasCuda)("a sparse convolution on CUDA", () => {
+  it.each(
+    (["cusparse", "dense"] as const).flatMap((algorithm) =>
+      (["f32", "f64", "bf16"] as const).map((dtype) => [algorithm, dtype] as const),
+    ),
+  )("by %s in %s has output and gradients of the fused one", (algorithm, dtype) => {
+    fc.assert(
+      fc.property(shapes, fc.constantFrom(1, 0.3, 0.05, 0), fc.nat(1e6), (shape, density, seed) => {
+        const [c, , , , o, kh, kw] = shape;
+        const dense = [o, c, kh, kw];
+        const topology = new Topology(dense, randomIndices(seed, sizeOf(dense), density));
+        expectSame(algorithm, shape, topology, dtype);
+        topology.dispose();
+      }),
+      { numRuns: 40, seed: 1 },
+    );
+  });
+});
