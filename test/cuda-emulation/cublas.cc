@@ -48,26 +48,30 @@ int cublasGemmEx(void* handle, int op_a, int op_b, int m, int n, int k, const vo
                  int a_pitch, const void* b, int b_type, int b_pitch, const void* beta, void* c, int c_type, int c_pitch,
                  int compute_type, int algorithm) {
   const auto* context = static_cast<const Context*>(handle);
-  constexpr int f32 = enums::real_type<float>;
   const bool a_turned = op_a == enums::transposed, b_turned = op_b == enums::transposed;
-  if (context->workspace == 0 || a_type != f32 || b_type != f32 || c_type != f32 || compute_type != enums::compute_32f ||
-      algorithm != enums::gemm_default || a_pitch < (a_turned ? k : m) || b_pitch < (b_turned ? n : k) || c_pitch < m)
+  if (context->workspace == 0 || a_type != c_type || b_type != c_type || algorithm != enums::gemm_default ||
+      a_pitch < (a_turned ? k : m) || b_pitch < (b_turned ? n : k) || c_pitch < m)
     return enums::cublas_invalid_value;
-  const auto *left = static_cast<const float*>(a), *right = static_cast<const float*>(b);
-  auto* to = static_cast<float*>(c);
-  const float by = *static_cast<const float*>(alpha), keep = *static_cast<const float*>(beta);
-  const cudaError_t error = context->stream->act([=] {
-    for (std::int64_t j = 0; j < n; ++j)
-      for (std::int64_t i = 0; i < m; ++i) {
-        double sum = 0;
-        for (std::int64_t l = 0; l < k; ++l)
-          sum += static_cast<double>(left[a_turned ? l + i * a_pitch : i + l * a_pitch]) *
-                 static_cast<double>(right[b_turned ? j + l * b_pitch : l + j * b_pitch]);
-        float& at = to[i + j * c_pitch];
-        at = by * static_cast<float>(sum) + (keep == 0 ? 0.0f : keep * at);
-      }
-  });
-  return error == cudaSuccess ? enums::success : enums::cublas_invalid_value;
+  const auto run = [&](auto zero) -> int {
+    using Real = decltype(zero);
+    if (compute_type != enums::compute_in<Real>) return enums::cublas_invalid_value;
+    const auto *left = static_cast<const Real*>(a), *right = static_cast<const Real*>(b);
+    auto* to = static_cast<Real*>(c);
+    const Real by = *static_cast<const Real*>(alpha), keep = *static_cast<const Real*>(beta);
+    const cudaError_t error = context->stream->act([=] {
+      for (std::int64_t j = 0; j < n; ++j)
+        for (std::int64_t i = 0; i < m; ++i) {
+          double sum = 0;
+          for (std::int64_t l = 0; l < k; ++l)
+            sum += static_cast<double>(left[a_turned ? l + i * a_pitch : i + l * a_pitch]) *
+                   static_cast<double>(right[b_turned ? j + l * b_pitch : l + j * b_pitch]);
+          Real& at = to[i + j * c_pitch];
+          at = by * static_cast<Real>(sum) + (keep == 0 ? Real(0) : keep * at);
+        }
+    });
+    return error == cudaSuccess ? enums::success : enums::cublas_invalid_value;
+  };
+  return c_type == enums::real_type<double> ? run(double{}) : run(float{});
 }
 
 }  // extern "C"

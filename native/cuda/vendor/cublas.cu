@@ -68,14 +68,17 @@ bool blas_takes(std::int64_t rows, std::int64_t columns, std::int64_t depth) {
 }
 
 // cuBLAS counts columns first: it is handed the transposes of all three.
-void multiply(const Gemm& g) {
-  const float alpha = 1;
+template <class Real>
+void multiply(const Gemm<Real>& g) {
+  const Real alpha = 1;
   const auto op = [](bool transposed) { return transposed ? enums::transposed : enums::as_it_is; };
-  constexpr int type = enums::real_type<float>;
+  constexpr int type = enums::real_type<Real>;
   check(functions().cublasGemmEx(handle, op(g.b_transposed), op(g.a_transposed), g.columns, g.rows, g.depth, &alpha, g.b,
-                                 type, g.b_pitch, g.a, type, g.a_pitch, &g.beta, g.c, type, g.c_pitch, enums::compute_32f,
-                                 enums::gemm_default),
+                                 type, g.b_pitch, g.a, type, g.a_pitch, &g.beta, g.c, type, g.c_pitch,
+                                 enums::compute_in<Real>, enums::gemm_default),
         "cublasGemmEx");
 }
+template void multiply(const Gemm<float>&);
+template void multiply(const Gemm<double>&);
 
 }  // namespace easting::cuda

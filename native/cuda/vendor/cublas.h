@@ -5,19 +5,21 @@
 namespace easting::cuda {
 
 // c [rows][columns] = (a or aᵀ) (b or bᵀ) + beta c, summed over `depth`; row after row, `pitch` numbers apart.
+template <class Real>
 struct Gemm {
   int rows, columns, depth;
-  const float* a;
+  const Real* a;
   int a_pitch;
   bool a_transposed;
-  const float* b;
+  const Real* b;
   int b_pitch;
   bool b_transposed;
-  float beta;
-  float* c;
+  Real beta;
+  Real* c;
   int c_pitch;
 };
-void multiply(const Gemm& gemm);
+template <class Real>
+void multiply(const Gemm<Real>& gemm);
 
 // Whether cuBLAS is in use and the product so large that it is sure to be faster than gemm.cuh. Not measured: no GPU yet.
 bool blas_takes(std::int64_t rows, std::int64_t columns, std::int64_t depth);

@@ -18,7 +18,10 @@ inline constexpr int row_major = 2;
 inline constexpr int index_32i = 2, base_zero = 0;
 // cusparseSpMMAlg_t, cusparseSDDMMAlg_t: CUSPARSE_SPMM_CSR_ALG3 is the one of CSR that always gives the same bits
 inline constexpr int csr_alg3 = 12, sddmm_default = 0;
-// cublasComputeType_t, cublasGemmAlgo_t: CUBLAS_COMPUTE_32F takes no TF32
-inline constexpr int compute_32f = 68, gemm_default = -1;
+// cublasComputeType_t: CUBLAS_COMPUTE_32F, which takes no TF32, and CUBLAS_COMPUTE_64F
+template <class Real>
+inline constexpr int compute_in = sizeof(Real) == 4 ? 68 : 70;
+// cublasGemmAlgo_t
+inline constexpr int gemm_default = -1;
 
 }  // namespace easting::cuda::enums
