@@ -30,7 +30,8 @@ Opened::Opened(const char* name, const char* variable, std::initializer_list<con
       file_ = file;
       return;
     }
-    if (complaint.empty()) complaint = dlerror();
+    const std::string said = dlerror();
+    if (complaint.empty() || !said.starts_with(file)) complaint = said;  // rather what a file that is there lacks
   }
   throw std::runtime_error(name_ + ": expected the library " + candidates.front() + ", got none (" + complaint +
                            "); install the CUDA toolkit, or set " + variable + " to the library's file");
