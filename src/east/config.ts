@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type EastingError, expected, nearest } from "../errors.js";
 import { modelNames } from "../models/index.js";
-import { convAlgorithms } from "../ops/index.js";
+import { convAlgorithms } from "../ops/conv-algorithm.js";
 import { methods } from "../sparse/index.js";
 
 /** Methods of the command line: every sparse method, EAST, which is RigL with the three pieces, and what DCTpS trains by. */

@@ -1,6 +1,7 @@
 import { EastingError } from "../errors.js";
 import { native } from "../native.js";
-import { type ConvAlgorithm, chosenAlgorithm, conv2d } from "../ops/index.js";
+import { chosenAlgorithm } from "../ops/conv-algorithm.js";
+import { type ConvAlgorithm, conv2d } from "../ops/index.js";
 import type { Device, Tensor } from "../tensor/index.js";
 import { Initializer } from "./initialize.js";
 import { Module } from "./module.js";

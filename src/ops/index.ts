@@ -1,4 +1,4 @@
-export { type ConvAlgorithm, chosenAlgorithm, convAlgorithms } from "./conv-algorithm.js";
+export type { ConvAlgorithm } from "./conv-algorithm.js";
 export { type ConvOptions, conv2d, linear } from "./convolution.js";
 export { type DctOptions, dctConv2d, dctLinear } from "./dct.js";
 export { type DyReluOptions, dyrelu } from "./dyrelu.js";

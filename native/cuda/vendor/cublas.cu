@@ -14,7 +14,7 @@ namespace easting::cuda {
 namespace {
 
 struct Functions {
-  Opened library{"cuBLAS", "EASTING_CUBLAS", {"libcublas.so.13", "libcublas.so.12"}};
+  Opened library{"cuBLAS", "CUBLAS", {"libcublas.so.13", "libcublas.so.12"}};
 #define FUNCTION(result, name, arguments) result(*name) arguments = nullptr;
 #include "cublas.def"
 #undef FUNCTION

@@ -13,7 +13,7 @@ namespace easting::cuda {
 namespace {
 
 struct Functions {
-  Opened library{"cuSPARSE", "EASTING_CUSPARSE", {"libcusparse.so.12"}};  // CUDA 13's is called 12, too
+  Opened library{"cuSPARSE", "CUSPARSE", {"libcusparse.so.12"}};  // CUDA 13's is called 12, too
 #define FUNCTION(result, name, arguments) result(*name) arguments = nullptr;
 #include "cusparse.def"
 #undef FUNCTION

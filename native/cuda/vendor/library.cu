@@ -11,9 +11,10 @@
 
 namespace easting::cuda {
 
-Opened::Opened(const char* name, const char* variable, std::initializer_list<const char*> files) : name_(name) {
+Opened::Opened(const char* name, const char* suffix, std::initializer_list<const char*> files) : name_(name) {
+  const std::string variable = std::string("EASTING_") + suffix;
   std::vector<std::string> candidates;
-  if (const char* named = std::getenv(variable); named && *named) {
+  if (const char* named = std::getenv(variable.c_str()); named && *named) {
     candidates = {named};
   } else {
     const char* toolkit = std::getenv("CUDA_PATH");

@@ -1,4 +1,4 @@
-// Finding a shared library and its functions. The environment variable, if set, names the one file to open.
+// Finding a shared library and its functions.
 #pragma once
 #include <initializer_list>
 #include <string>
@@ -9,8 +9,9 @@ namespace easting::cuda {
 
 class Opened {
  public:
-  // `files` are names as the loader knows them, the best first. Throws std::runtime_error that says what was tried.
-  Opened(const char* name, const char* variable, std::initializer_list<const char*> files);
+  // `files` are names as the loader knows them, the best first; the environment variable EASTING_<suffix>, if set, names
+  // the one file to open instead. Throws std::runtime_error that says what was tried.
+  Opened(const char* name, const char* suffix, std::initializer_list<const char*> files);
   // `property` is its …GetProperty.
   Library describe(int (*property)(int, int*)) const;
 
