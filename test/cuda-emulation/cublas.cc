@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "cuda_runtime.h"
 #include "cuda/vendor/enums.h"
@@ -59,15 +60,24 @@ int cublasGemmEx(void* handle, int op_a, int op_b, int m, int n, int k, const vo
     auto* to = static_cast<Real*>(c);
     const Real by = *static_cast<const Real*>(alpha), keep = *static_cast<const Real*>(beta);
     const cudaError_t error = context->stream->act([=] {
-      for (std::int64_t j = 0; j < n; ++j)
-        for (std::int64_t i = 0; i < m; ++i) {
-          double sum = 0;
+      std::vector<double> sums(m);
+      const auto factor = [&](std::int64_t l, std::int64_t j) {
+        return static_cast<double>(right[b_turned ? j + l * b_pitch : l + j * b_pitch]);
+      };
+      for (std::int64_t j = 0; j < n; ++j) {
+        sums.assign(m, 0);
+        if (a_turned) {  // either way the inner loop reads neighbours
+          for (std::int64_t i = 0; i < m; ++i)
+            for (std::int64_t l = 0; l < k; ++l) sums[i] += static_cast<double>(left[l + i * a_pitch]) * factor(l, j);
+        } else {
           for (std::int64_t l = 0; l < k; ++l)
-            sum += static_cast<double>(left[a_turned ? l + i * a_pitch : i + l * a_pitch]) *
-                   static_cast<double>(right[b_turned ? j + l * b_pitch : l + j * b_pitch]);
-          Real& at = to[i + j * c_pitch];
-          at = by * static_cast<Real>(sum) + (keep == 0 ? Real(0) : keep * at);
+            for (std::int64_t i = 0; i < m; ++i) sums[i] += static_cast<double>(left[i + l * a_pitch]) * factor(l, j);
         }
+        for (std::int64_t i = 0; i < m; ++i) {
+          Real& at = to[i + j * c_pitch];
+          at = by * static_cast<Real>(sums[i]) + (keep == 0 ? Real(0) : keep * at);
+        }
+      }
     });
     return error == cudaSuccess ? enums::success : enums::cublas_invalid_value;
   };

@@ -4,7 +4,16 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ConvShape, native } from "../../src/native.js";
 import { conv2d } from "../../src/ops/index.js";
-import { noGradient, SparseTensor, scope, sizeOf, Tensor, Topology, useDevice } from "../../src/tensor/index.js";
+import {
+  type Device,
+  noGradient,
+  SparseTensor,
+  scope,
+  sizeOf,
+  Tensor,
+  Topology,
+  useDevice,
+} from "../../src/tensor/index.js";
 import { bytes, expectClose, rounded, signed } from "../numbers.js";
 import { randomIndices } from "../ops.cases.js";
 
@@ -42,45 +51,49 @@ describe.skipIf(!hasCuda)("cuSPARSE", () => {
 });
 
 describe.skipIf(!hasCuda)("cuBLAS", () => {
-  /** 32 × 32 × 131,072 products per tap, of compact activations that are normalised as they are loaded. */
-  const shape: ConvShape = [32, 63, 32, 64, 32, 2, 1, 1, 1];
-  const [c, h, w, n, o, kh, kw] = shape;
-  const kinds = Int32Array.from({ length: c }, (_, i) => [1, 1, 0, 1, -1, 2][i % 6]);
-  const outputs = Int32Array.from({ length: o }, (_, i) => Number(i % 5 !== 0));
-  const extent = [h + 3 - kh, w + 3 - kw];
+  const real = (device: Device, seed: number, ...shape: number[]) =>
+    Tensor.from(rounded(signed(seed, sizeOf(shape))), shape, { device });
 
-  /** Weight gradients 0.5 dy xᵀ added to ones, then a 1×1 convolution, 64 to 64 channels, and its data gradient. */
-  const compute = (device: "cpu" | "cuda") =>
+  /** 0.5 dy xᵀ added to ones, of compact activations that are normalised as they are loaded: 2 × 2²⁷ products. */
+  const growth = (device: Device) =>
     scope(() => {
-      const real = (seed: number, ...dims: number[]) =>
-        Tensor.from(rounded(signed(seed, sizeOf(dims))), dims, { device });
-      const whole = (data: Int32Array) => Tensor.from(data, [data.length], { device, dtype: "i32" }).buffer;
-      const [x, dy, growth] = [
-        real(1, c, h, w, n),
-        real(2, o, ...extent, n),
-        Tensor.full([o, c, kh, kw], 1, { device }),
-      ];
-      const [value, weight, bias, mean, deviation] = [3, 4, 5, 6, 7].map((seed) => real(seed, c).buffer);
-      const factor = Tensor.full([1], 0.5, { device }).buffer;
+      const shape: ConvShape = [32, 63, 32, 64, 32, 2, 1, 1, 1];
+      const [c, h, w, n, o, kh, kw] = shape;
+      const whole = (data: number[]) => Tensor.from(data, [data.length], { device, dtype: "i32" }).buffer;
+      const kinds = Array.from({ length: c }, (_, i) => [1, 1, 0, 1, -1, 2][i % 6]);
+      const outputs = Array.from({ length: o }, (_, i) => Number(i % 5 !== 0));
+      const needed = outputs.map((_, i) => (i % 7 === 0 ? 0 : 2));
+      const [x, dy] = [real(device, 1, c, h, w, n), real(device, 2, o, h + 3 - kh, w + 3 - kw, n)];
+      const dweight = Tensor.full([o, c, kh, kw], 1, { device });
+      const [value, weight, bias, mean, deviation] = [3, 4, 5, 6, 7].map((seed) => real(device, seed, c).buffer);
+      const factor = Tensor.full([1], 0.5, { device });
       // biome-ignore format: the kernel's argument order
       x.kernels.dense_conv_backward_weight(x.buffer, whole(kinds), value, weight, bias, mean, deviation, dy.buffer, whole(outputs),
-        whole(outputs.map((kind) => 2 * kind)), shape, factor, growth.buffer, true);
-      const pointwise: ConvShape = [64, 32, 32, 32, 64, 1, 1, 1, 0];
-      const [input, matrix, y] = [real(8, 64, 32, 32, 32), real(9, 64, 64), Tensor.empty([64, 32, 32, 32], { device })];
-      x.kernels.dense_conv_forward(input.buffer, matrix.buffer, pointwise, y.buffer);
-      x.kernels.dense_conv_backward_data(y.buffer, matrix.buffer, pointwise, input.buffer, true);
-      return [growth, y, input].map((tensor) => tensor.dataSync());
+        whole(needed), shape, factor.buffer, dweight.buffer, true);
+      return dweight.dataSync();
+    });
+
+  /** A 1×1 convolution of 32 to 128 channels and its data gradient, added to the input: 2²⁷ products each. */
+  const pointwise = (device: Device) =>
+    scope(() => {
+      const shape: ConvShape = [32, 32, 32, 32, 128, 1, 1, 1, 0];
+      const [x, weight] = [real(device, 8, 32, 32, 32, 32), real(device, 9, 128, 32)];
+      const y = Tensor.empty([128, 32, 32, 32], { device });
+      x.kernels.dense_conv_forward(x.buffer, weight.buffer, shape, y.buffer);
+      x.kernels.dense_conv_backward_data(y.buffer, weight.buffer, shape, x.buffer, true);
+      return [y, x].map((tensor) => tensor.dataSync());
     });
 
   it("computes large dense products once it is in use, to the same numbers", () => {
-    const [own, cpu] = [compute("cuda"), compute("cpu")];
+    const own = pointwise("cuda");
     native.useLibraries?.(false);
-    const blas = compute("cuda");
-    for (const [i, numbers] of blas.entries()) {
-      expectClose(numbers, cpu[i], { relative: 1e-5 });
-      expectClose(own[i], cpu[i], { relative: 1e-5 });
-      expect(bytes(numbers) === bytes(own[i])).toBe(false); // another order of sums
+    const blas = pointwise("cuda");
+    for (const [i, exact] of pointwise("cpu").entries()) {
+      expectClose(own[i], exact, { relative: 1e-5 });
+      expectClose(blas[i], exact, { relative: 1e-5 });
+      expect(bytes(blas[i]) === bytes(own[i])).toBe(false); // sums in another order
     }
+    expectClose(growth("cuda"), growth("cpu"), { relative: 1e-5 });
   });
 });
 
