@@ -67,7 +67,8 @@ int cusparseSetStream(void* handle, cudaStream_t stream) {
 int cusparseCreateCsr(void** matrix, std::int64_t rows, std::int64_t columns, std::int64_t nonzeros, void* row_offsets,
                       void* column_indices, void* values, int offset_type, int index_type, int index_base,
                       int value_type) {
-  if (nonzeros < 0 || offset_type != enums::index_32i || index_type != enums::index_32i || index_base != enums::base_zero)
+  if (nonzeros < 0 || offset_type != enums::index_32i || index_type != enums::index_32i || index_base != enums::base_zero ||
+      !aligned(row_offsets) || !aligned(column_indices) || !aligned(values))
     return enums::invalid_value;
   *matrix = new Csr{rows, columns, nonzeros, static_cast<const std::int32_t*>(row_offsets),
                     static_cast<const std::int32_t*>(column_indices), values, value_type};

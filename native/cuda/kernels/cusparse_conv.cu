@@ -13,15 +13,19 @@ namespace {
 using cuda::CsrMatrix, cuda::DenseMatrix, cuda::launch, cuda::scratch;
 
 __global__ void pick(In<Real> values, In<int32_t> position, Real* to) {
-  EASTING_EACH(k, position.size) to[k] = values[position[k]];
+  EASTING_EACH(k, position.size) to[k] = position[k] < 0 ? Real(0) : values[position[k]];
 }
 
 __global__ void put(const Real* from, In<int32_t> position, Out<Real> values, bool accumulate) {
   EASTING_EACH(k, position.size) {
+    if (position[k] < 0) continue;
     Real& to = values[position[k]];
     to = accumulate ? to + from[k] : from[k];
   }
 }
+
+// cuSPARSE reads up to 16 bytes at once and does not look where an array begins.
+constexpr std::int64_t aligned_count(std::int64_t count) { return (count + 3) / 4 * 4; }
 
 // Calls f(CSR matrix of the tap [rows][columns], its row, its column) for every tap that has entries.
 template <class F>
@@ -31,9 +35,9 @@ void each_tap(In<int32_t> start, In<int32_t> entry, const List<int32_t>& nonzero
   for (int tap = 0; tap < s.taps(); ++tap) {
     const std::int64_t count = nonzeros[tap];
     if (count > 0)
-      f(CsrMatrix<Real>{start.data + tap * (rows + 1), entry.data + first, values + first, rows, columns, count},
+      f(CsrMatrix<Real>{start.data + tap * aligned_count(rows + 1), entry.data + first, values + first, rows, columns, count},
         tap / s.kw, tap % s.kw);
-    first += count;
+    first += aligned_count(count);
   }
 }
 
@@ -53,8 +57,8 @@ void cusparse_conv_forward(In<Stored> x, In<Real> values, In<int32_t> tap_start,
                            In<int32_t> tap_value, List<int32_t> nonzeros, ConvShape shape, Out<Stored> y) {
   const ConvShape s = flattened(shape);
   const Padded from = Padded::input(s), to = Padded::output(s);
-  auto* picked = static_cast<Real*>(scratch(2, values.size * sizeof(Real)));
-  launch(pick, values.size, values, tap_value, picked);
+  auto* picked = static_cast<Real*>(scratch(2, tap_value.size * sizeof(Real)));
+  launch(pick, tap_value.size, values, tap_value, picked);
   const Real* input = padded(Planes{x.data, s.in_plane()}, from, s.h, s.w, s.n, 0);
   Real* output = destination(y, to, s.out_h(), s.out_w(), s.n, 1);
   if (values.size == 0) clear(output, to);
@@ -75,7 +79,7 @@ void cusparse_conv_backward(In<Stored> x, In<Stored> dy, In<Real> values, In<int
                             bool accumulate_dx, Out<Real> dvalues, bool accumulate_dvalues) {
   const ConvShape s = flattened(shape);
   const Padded from = Padded::input(s), to = Padded::output(s);
-  auto* picked = static_cast<Real*>(scratch(2, values.size * sizeof(Real)));
+  auto* picked = static_cast<Real*>(scratch(2, tap_value.size * sizeof(Real)));
   const Real* gradient = padded(Planes{dy.data, s.out_plane()}, to, s.out_h(), s.out_w(), s.n, 1);
   const DenseMatrix<Real> outputs{gradient, s.o, from.run(s), to.pitch()};
   const auto inputs = [&](const Real* data, int top, int left) {
@@ -86,10 +90,10 @@ void cusparse_conv_backward(In<Stored> x, In<Stored> dy, In<Real> values, In<int
     each_tap(tap_start, tap_entry, nonzeros, picked, s.c, s.o, s, [&](const CsrMatrix<Real>& weights, int top, int left) {
       cuda::multiply_sampled(inputs(input, top, left), outputs, weights);
     });
-    launch(put, values.size, picked, tap_value, dvalues, accumulate_dvalues);
+    launch(put, tap_value.size, picked, tap_value, dvalues, accumulate_dvalues);
   }
   if (!dx) return;
-  launch(pick, values.size, values, tap_value, picked);
+  launch(pick, tap_value.size, values, tap_value, picked);
   Real* input = destination(dx, from, s.h, s.w, s.n, 0);
   const bool in_place = static_cast<void*>(input) == dx.data;
   if (!in_place || !accumulate_dx) clear(input, from);
