@@ -50,9 +50,9 @@ export class Conv2d extends Module {
 export function useConvAlgorithm(model: Module, algorithm: ConvAlgorithm, device: Device): void {
   chosenAlgorithm(algorithm, 1, device);
   if (device === "cuda" && algorithm !== "fused") {
-    const missing = native.libraries?.().find(({ name, reason }) => name === "cuSPARSE" && reason !== "");
-    if (algorithm === "cusparse" && missing)
-      throw new EastingError("EASTING_CONFIG", `conv: ${missing.reason}`, "or choose auto, fused or dense");
+    const wanted = algorithm === "cusparse" && native.libraries?.().find(({ name }) => name === "cuSPARSE");
+    if (wanted && wanted.reason !== "")
+      throw new EastingError("EASTING_CONFIG", `conv: ${wanted.reason}`, "or choose auto, fused or dense");
     native.useLibraries?.(algorithm === "cusparse");
   }
   for (const layer of model.modules().values()) if (layer instanceof Conv2d) layer.algorithm = algorithm;

@@ -47,8 +47,8 @@ Real* destination(Out<Stored> to, const Padded& p, int height, int width, int n,
   return static_cast<Real*>(scratch(slot, p.size() * sizeof(Real)));
 }
 
-void clear(Real* to, const Padded& p) {
-  cuda::check(cudaMemsetAsync(to, 0, p.size() * sizeof(Real), cuda::stream()), cuda::kernel_name());
+void clear(Real* to, std::int64_t size) {
+  cuda::check(cudaMemsetAsync(to, 0, size * sizeof(Real), cuda::stream()), cuda::kernel_name());
 }
 
 }  // namespace
@@ -61,7 +61,7 @@ void cusparse_conv_forward(In<Stored> x, In<Real> values, In<int32_t> tap_start,
   launch(pick, tap_value.size, values, tap_value, picked);
   const Real* input = padded(Planes{x.data, s.in_plane()}, from, s.h, s.w, s.n, 0);
   Real* output = destination(y, to, s.out_h(), s.out_w(), s.n, 1);
-  if (values.size == 0) clear(output, to);
+  if (values.size == 0) clear(output, to.size());
   Real beta = 0;
   each_tap(tap_start, tap_entry, nonzeros, picked, s.o, s.c, s, [&](const CsrMatrix<Real>& weights, int top, int left) {
     cuda::multiply(weights, DenseMatrix<Real>{input + from.tap(top, left), s.c, from.run(s), from.pitch()}, beta,
@@ -87,6 +87,7 @@ void cusparse_conv_backward(In<Stored> x, In<Stored> dy, In<Real> values, In<int
   };
   if (dvalues) {
     const Real* input = padded(Planes{x.data, s.in_plane()}, from, s.h, s.w, s.n, 0);
+    clear(picked, tap_value.size);  // whether a factor of 0 keeps it from being read is not said
     each_tap(tap_start, tap_entry, nonzeros, picked, s.c, s.o, s, [&](const CsrMatrix<Real>& weights, int top, int left) {
       cuda::multiply_sampled(inputs(input, top, left), outputs, weights);
     });
@@ -96,7 +97,7 @@ void cusparse_conv_backward(In<Stored> x, In<Stored> dy, In<Real> values, In<int
   launch(pick, tap_value.size, values, tap_value, picked);
   Real* input = destination(dx, from, s.h, s.w, s.n, 0);
   const bool in_place = static_cast<void*>(input) == dx.data;
-  if (!in_place || !accumulate_dx) clear(input, from);
+  if (!in_place || !accumulate_dx) clear(input, from.size());
   each_tap(tap_start, tap_entry, nonzeros, picked, s.c, s.o, s, [&](const CsrMatrix<Real>& weights, int top, int left) {
     cuda::multiply(weights, outputs, Real(1), inputs(input, top, left));
   });
