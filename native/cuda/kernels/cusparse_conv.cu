@@ -48,6 +48,7 @@ Real* destination(Out<Stored> to, const Padded& p, int height, int width, int n,
 }
 
 void clear(Real* to, std::int64_t size) {
+  if (size == 0) return;
   cuda::check(cudaMemsetAsync(to, 0, size * sizeof(Real), cuda::stream()), cuda::kernel_name());
 }
 

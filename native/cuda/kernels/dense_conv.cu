@@ -1,6 +1,6 @@
 // Dense convolution as products of matrices (gemm.cuh). Forward and data gradient are weights x patches; the weight gradient
 // is the gradient's channels x the input's channels seen through every tap, summed over pixels and images. Large products
-// are cuBLAS's where that is in use.
+// are cuBLAS's where that is in use (vendor/cublas.h).
 #include "../../kernels.h"
 #include "../../affine.h"
 #include "../../channels.h"

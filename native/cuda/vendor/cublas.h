@@ -21,7 +21,7 @@ struct Gemm {
 template <class Real>
 void multiply(const Gemm<Real>& gemm);
 
-// Whether cuBLAS is in use and the product so large that it is sure to be faster than gemm.cuh. Not measured: no GPU yet.
+// Whether cuBLAS is in use and the product large enough for it to beat gemm.cuh: a guess, as no GPU has measured it yet.
 bool blas_takes(std::int64_t rows, std::int64_t columns, std::int64_t depth);
 
 }  // namespace easting::cuda
