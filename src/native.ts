@@ -169,6 +169,10 @@ export interface Addon {
   endCapture(graph: number): void;
   replay(graph: number, part: number): void;
   freeGraph(graph: number): void;
+  /** Notes, under a number, when the GPU comes to what is queued so far; only where CUDA was built in. */
+  mark(number: number): void;
+  /** Waits for the queue; milliseconds of the GPU between two marks. */
+  elapsed(from: number, to: number): number;
   finished(callback: (error: KernelFailure | null) => void): void;
   wait(): void;
   randomBits(key: RandomKey, indices: Uint32Array | Int32Array | null, words: Uint32Array): void;
