@@ -1,19 +1,22 @@
 // Every kernel at the sizes of a CIFAR ResNet-34, batch 128: see bench/README.md.
 import { parseArgs } from "node:util";
-import { resolveDevice, threads } from "easting";
+import { threads, useDevice } from "easting";
 import { Bench } from "tinybench";
 import { native } from "../dist/native.js";
-import { Buffers, cases } from "./kernel-cases.mjs";
+import { Buffers, cases, kernels } from "./kernel-cases.mjs";
 
 const USAGE = `Usage: npm run bench -- [options]
 
   --filter TEXT  only cases whose name contains the text, such as sparse_conv or 512x4x4
   --time MS      at least so long for each case (default 300)
   --threads T    (default 2)
+  --device NAME  cpu (default) or cuda: times by the GPU's own clock, beside those of the calls
   --json         one JSON object on standard output instead of a table`;
 
 /** Bytes that the arguments of a case take together, copies included, so that most of them come from memory. */
-const beyondCache = 2 ** 28;
+const beyondCache = { cpu: 2 ** 28, cuda: 2 ** 29 };
+/** Of the large copy. */
+const copyBytes = { cpu: 2 ** 28, cuda: 2 ** 30 };
 const mostCopies = 32;
 
 /** @param {string} sentence @returns {never} */
@@ -29,6 +32,7 @@ function readOptions() {
         filter: { type: "string", default: "" },
         time: { type: "string", default: "300" },
         threads: { type: "string", default: "2" },
+        device: { type: "string", default: "cpu" },
         json: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
@@ -54,9 +58,9 @@ function parametersOf(signature) {
  * @param {string} kernel @param {Record<string, unknown>} args
  */
 function bind(kernel, args) {
-  const run = /** @type {Record<string, (...values: unknown[]) => void>} */ (
-    /** @type {unknown} */ (native.kernels.cpu.f32)
-  )[kernel];
+  const run = /** @type {Record<string, (...values: unknown[]) => void>} */ (/** @type {unknown} */ (kernels()))[
+    kernel
+  ];
   const parameters = parametersOf(native.signatures[kernel]);
   for (const name of Object.keys(args))
     if (!parameters.some((parameter) => parameter.name === name))
@@ -74,14 +78,14 @@ function bind(kernel, args) {
  * Median time of one call in milliseconds. Calls only queue work: a sample is as many calls as take about a
  * millisecond, and the wait for the last of them. They take turns on as many copies of the arguments as no cache holds,
  * as in training, where much happens between two uses of a tensor.
- * @param {string} kernel @param {import("./kernel-cases.mjs").Case["args"]} args @param {number} time
+ * @param {string} name @param {(buffers: Buffers) => () => void} prepare @param {number} time
  */
-function measure(kernel, args, time) {
+function measure(name, prepare, time) {
   const buffers = new Buffers();
   try {
-    const copies = [bind(kernel, args(buffers))];
-    const count = Math.min(mostCopies, Math.ceil(beyondCache / buffers.size));
-    while (copies.length < count) copies.push(bind(kernel, args(buffers)));
+    const copies = [prepare(buffers)];
+    const count = Math.min(mostCopies, Math.ceil(beyondCache[device] / buffers.size));
+    while (copies.length < count) copies.push(prepare(buffers));
     let next = 0;
     const sample = (/** @type {number} */ calls) => {
       for (let k = 0; k < calls; k++) copies[next++ % copies.length]();
@@ -92,22 +96,61 @@ function measure(kernel, args, time) {
     sample(1);
     const calls = Math.min(1000, Math.max(1, Math.ceil(1 / (performance.now() - start))));
     const bench = new Bench({ time, iterations: 5, warmupTime: time / 5, warmupIterations: 1, throws: true });
-    bench.add(kernel, () => sample(calls));
+    bench.add(name, () => sample(calls));
     bench.runSync();
     const { result } = bench.tasks[0];
     if (!("latency" in result)) throw new Error(`expected a measurement, got ${result.state}`);
-    return { ms: result.latency.p50 / calls, samples: result.latency.samplesCount };
+    const callMs = result.latency.p50 / calls;
+    if (device === "cuda") return { ...onDevice(copies, time), callMs };
+    return { ms: callMs, callMs, samples: result.latency.samplesCount };
   } finally {
     native.wait();
     buffers.dispose();
   }
 }
 
+/**
+ * Median time of one call by the GPU's clock: rounds through all copies as one graph, so that no kernel waits for its
+ * launch, as in a step that is replayed.
+ * @param {(() => void)[]} copies @param {number} time
+ */
+function onDevice(copies, time) {
+  /** @param {() => void} work */
+  const clock = (work) => {
+    native.mark(0);
+    work();
+    native.mark(1);
+    return native.elapsed(0, 1);
+  };
+  const round = () => {
+    for (const run of copies) run();
+  };
+  const rounds = Math.min(Math.ceil(1000 / copies.length), Math.ceil(1 / clock(round)));
+  const graph = native.newGraph();
+  try {
+    native.beginCapture(graph, 0);
+    for (let k = 0; k < rounds; k++) round();
+    native.endCapture(graph);
+    const replay = () => native.replay(graph, 0);
+    clock(replay); // the first one uploads the graph
+    const samples = [];
+    for (const end = performance.now() + time; samples.length < 5 || performance.now() < end; )
+      samples.push(clock(replay));
+    const median = samples.sort((a, b) => a - b)[samples.length >> 1];
+    return { ms: median / rounds / copies.length, samples: samples.length };
+  } finally {
+    native.freeGraph(graph);
+  }
+}
+
 /** Bytes per second of a copy far larger than any cache, one read and one write counted. @param {number} time */
 function copyBandwidth(time) {
-  const size = 2 ** 26;
-  const { ms } = measure("copy", (buffers) => ({ x: buffers.real(size), y: buffers.real(size) }), time);
-  return (8 * size) / (ms / 1000);
+  const bytes = copyBytes[device];
+  const copy = (/** @type {Buffers} */ buffers) => {
+    const [x, y] = [buffers.real(bytes / 4), buffers.real(bytes / 4)];
+    return device === "cuda" ? () => native.copy(x, y) : bind("copy", { x, y });
+  };
+  return (2 * bytes) / (measure("copy", copy, time).ms / 1000);
 }
 
 const options = readOptions();
@@ -121,6 +164,15 @@ if (!(time > 0)) fail(`--time: expected milliseconds above 0, got ${options.time
 if (!Number.isInteger(wanted) || wanted < 1)
   fail(`--threads: expected a whole number of at least 1, got ${options.threads}`);
 threads(wanted);
+const { device, reason } = chosenDevice();
+
+function chosenDevice() {
+  try {
+    return useDevice(/** @type {import("easting").DeviceRequest} */ (options.device));
+  } catch (error) {
+    return fail(/** @type {Error} */ (error).message);
+  }
+}
 
 const all = cases();
 const chosen = all.filter(({ kernel, size }) => `${kernel} ${size}`.includes(options.filter));
@@ -132,8 +184,8 @@ const measured = [];
 const failures = [];
 for (const { kernel, size, density, bytes, flops, args } of chosen) {
   try {
-    const { ms, samples } = measure(kernel, args, time);
-    measured.push({ kernel, size, density: density ?? null, ms, bytes, flops: flops ?? null, samples });
+    const times = measure(kernel, (buffers) => bind(kernel, args(buffers)), time);
+    measured.push({ kernel, size, density: density ?? null, ...times, bytes, flops: flops ?? null });
     process.stderr.write(".");
   } catch (error) {
     failures.push(`${kernel} ${size}: ${/** @type {Error} */ (error).message}`);
@@ -149,21 +201,21 @@ const rows = measured.map(({ bytes, flops, ...row }) => ({
   percentOfCopy: (100 * bytes) / (row.ms / 1000) / bandwidth,
   gflops: flops === null ? null : flops / row.ms / 1e6,
 }));
-const device = resolveDevice("cpu").reason;
-if (options.json) process.stdout.write(`${JSON.stringify({ rows, copyGbPerSecond: bandwidth / 1e9, device })}\n`);
+if (options.json)
+  process.stdout.write(`${JSON.stringify({ rows, copyGbPerSecond: bandwidth / 1e9, device: reason })}\n`);
 else {
-  process.stdout.write(`${device}; a large copy moves ${(bandwidth / 1e9).toFixed(1)} GB/s\n`);
-  const lines = [
-    ["kernel", "size", "ms", "GB/s", "% of copy", "GFLOP/s"],
-    ...rows.map((row) => [
-      row.kernel,
-      row.size,
-      format(row.ms),
-      format(row.gbPerSecond),
-      row.percentOfCopy.toFixed(0),
-      format(row.gflops),
-    ]),
+  process.stdout.write(`${reason}; a large copy moves ${(bandwidth / 1e9).toFixed(1)} GB/s\n`);
+  /** @type {[string, (row: typeof rows[number]) => string][]} */
+  const columns = [
+    ["kernel", ({ kernel }) => kernel],
+    ["size", ({ size }) => size],
+    ["ms", ({ ms }) => format(ms)],
+    ["GB/s", ({ gbPerSecond }) => format(gbPerSecond)],
+    ["% of copy", ({ percentOfCopy }) => percentOfCopy.toFixed(0)],
+    ["GFLOP/s", ({ gflops }) => format(gflops)],
   ];
+  if (device === "cuda") columns.splice(3, 0, ["call ms", ({ callMs }) => format(callMs)]);
+  const lines = [columns.map(([name]) => name), ...rows.map((row) => columns.map(([, text]) => text(row)))];
   const widths = lines[0].map((_, i) => Math.max(...lines.map((line) => line[i].length)));
   for (const line of lines)
     process.stdout.write(
