@@ -63,7 +63,7 @@ export const kernels = () => {
 export class Buffers {
   /** @type {(Tensor | Topology)[]} */
   #held = [];
-  /** Bytes held, without topologies. */
+  /** Bytes held. */
   size = 0;
 
   /** Random numbers in [-1, 1). @param {number} size */
@@ -102,6 +102,7 @@ export class Buffers {
   /** Rows and columns of a topology, by the names of the kernels' arguments. @param {Topology} topology */
   orders(topology) {
     this.#held.push(topology);
+    this.size += 12 * topology.indices.length;
     const { rowStart, rowEntry, columnStart, columnEntry, columnValue } = topology.orders;
     return {
       row: { row_start: rowStart.buffer, row_entry: rowEntry.buffer },

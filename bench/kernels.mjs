@@ -3,7 +3,8 @@ import { parseArgs } from "node:util";
 import { threads, useDevice } from "easting";
 import { Bench } from "tinybench";
 import { native } from "../dist/native.js";
-import { Buffers, cases, kernels } from "./kernel-cases.mjs";
+import { bind } from "./kernel-call.mjs";
+import { Buffers, cases } from "./kernel-cases.mjs";
 
 const USAGE = `Usage: npm run bench -- [options]
 
@@ -14,7 +15,7 @@ const USAGE = `Usage: npm run bench -- [options]
   --json         one JSON object on standard output instead of a table`;
 
 /** Bytes that the arguments of a case take together, copies included, so that most of them come from memory. */
-const beyondCache = { cpu: 2 ** 28, cuda: 2 ** 29 };
+const beyondCache = 2 ** 28;
 /** Of the large copy. */
 const copyBytes = { cpu: 2 ** 28, cuda: 2 ** 30 };
 const mostCopies = 32;
@@ -42,38 +43,6 @@ function readOptions() {
   }
 }
 
-/** Names of a kernel's arguments with their C++ types, in order. @param {string} signature */
-function parametersOf(signature) {
-  return signature
-    .slice(1, -1)
-    .split(", ")
-    .map((parameter) => {
-      const space = parameter.lastIndexOf(" ");
-      return { type: parameter.slice(0, space), name: parameter.slice(space + 1) };
-    });
-}
-
-/**
- * The kernel as a function without arguments. What `args` leaves out is off: no buffer, false.
- * @param {string} kernel @param {Record<string, unknown>} args
- */
-function bind(kernel, args) {
-  const run = /** @type {Record<string, (...values: unknown[]) => void>} */ (/** @type {unknown} */ (kernels()))[
-    kernel
-  ];
-  const parameters = parametersOf(native.signatures[kernel]);
-  for (const name of Object.keys(args))
-    if (!parameters.some((parameter) => parameter.name === name))
-      throw new Error(`expected arguments ${parameters.map((parameter) => parameter.name).join(", ")}, got ${name}`);
-  const values = parameters.map(({ name, type }) => {
-    if (name in args) return args[name];
-    if (type === "bool") return false;
-    if (type.startsWith("In<") || type.startsWith("Out<")) return null;
-    throw new Error(`expected a value for ${name}, got none`);
-  });
-  return () => run(...values);
-}
-
 /**
  * Median time of one call in milliseconds. Calls only queue work: a sample is as many calls as take about a
  * millisecond, and the wait for the last of them. They take turns on as many copies of the arguments as no cache holds,
@@ -84,7 +53,7 @@ function measure(name, prepare, time) {
   const buffers = new Buffers();
   try {
     const copies = [prepare(buffers)];
-    const count = Math.min(mostCopies, Math.ceil(beyondCache[device] / buffers.size));
+    const count = Math.min(mostCopies, Math.ceil(beyondCache / buffers.size));
     while (copies.length < count) copies.push(prepare(buffers));
     let next = 0;
     const sample = (/** @type {number} */ calls) => {
