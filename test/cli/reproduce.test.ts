@@ -69,7 +69,7 @@ describe("easting reproduce", () => {
       "--cells",
       "resnet20/digits/95/set,resnet20/digits/95/rigl",
       "--epochs",
-      "3",
+      "6",
       "--seeds",
       "2",
     ];

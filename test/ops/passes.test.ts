@@ -3,7 +3,7 @@ import { buildModel } from "../../src/models/index.js";
 import { native } from "../../src/native.js";
 import { crossEntropy } from "../../src/ops/index.js";
 import { erdosRenyiKernel, prunable, randomTopology } from "../../src/sparse/index.js";
-import { backward, scope, Tensor } from "../../src/tensor/index.js";
+import { backward, defaultDevice, scope, Tensor } from "../../src/tensor/index.js";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -15,7 +15,7 @@ it("a training step of ResNet-20 passes over activations inside convolutions: ne
   const topologies = randomTopology(erdosRenyiKernel)(parameters, 0.005, 1);
   for (const [i, topology] of topologies.entries()) parameters[i].makeSparse(topology);
   const calls = new Map<string, number>();
-  const kernels = native.kernels.cpu.f32 as unknown as Record<string, (...list: unknown[]) => void>;
+  const kernels = native.kernels[defaultDevice]?.f32 as unknown as Record<string, (...list: unknown[]) => void>;
   for (const [name, kernel] of Object.entries(kernels))
     vi.spyOn(kernels, name).mockImplementation((...list) => {
       calls.set(name, (calls.get(name) ?? 0) + 1);
