@@ -2,7 +2,7 @@
 "use strict";
 // Builds for the GPU of this machine, runs the tests on it, has compute-sanitizer watch it, measures, and writes it down.
 const { appendFileSync, mkdirSync, rmSync, writeFileSync } = require("node:fs");
-const { join, resolve } = require("node:path");
+const { delimiter, join, resolve } = require("node:path");
 const { parseArgs } = require("node:util");
 const { secondsFor } = require("./gpu/budget.cjs");
 const { endAll, runCommand } = require("./gpu/command.cjs");
@@ -52,8 +52,9 @@ async function main() {
   const start = performance.now();
   const left = () => budget - (performance.now() - start) / 1000;
 
+  process.env.PATH += `${delimiter}/usr/local/cuda/bin`; // where CUDA's installers put it
   const gpu = options.emulated ? { reason: "emulated" } : await findGpu();
-  if (gpu.reason && !options.emulated) fail(`expected an NVIDIA GPU, got none: ${gpu.reason}`);
+  if (gpu.reason && !options.emulated) fail(`expected an NVIDIA GPU, got none (${gpu.reason})`);
   const out = resolve(options.out);
   mkdirSync(out, { recursive: true });
   for (const name of ["report.json", "report.md", "log.txt", "tests.json"]) rmSync(join(out, name), { force: true });
@@ -91,7 +92,7 @@ async function main() {
     if (skipped) return note({ status: "skipped", seconds: 0, facts: { reason: skipped }, tail: "" });
     if (limit < 1) return note({ status: "not run", seconds: 0, facts: { reason: "no time was left" }, tail: "" });
     process.stdout.write(`${name} … (at most ${limit.toFixed(0)} s)\n`);
-    const run = await runCommand(command, args, { seconds: limit, env, cwd: root });
+    const run = await runCommand(command, args, { seconds: limit, env: { ...env, NO_COLOR: "1" }, cwd: root });
     appendFileSync(join(out, "log.txt"), `=== ${name}\n${run.output}\n`);
     const tail = run.output.trimEnd().split("\n").slice(-tailLines).join("\n");
     note({ seconds: run.seconds, tail, ...judge(run) });

@@ -13,7 +13,7 @@ async function findGpu() {
   );
   const [name, capability, driver, memory, sm, memoryClock] = stdout.trim().split("\n")[0].split(", ");
   if (status !== 0 || !/^\d+\.\d+$/.test(capability ?? ""))
-    return { reason: output.trim().split("\n")[0] || "nvidia-smi said nothing" };
+    return { reason: output.includes("ENOENT") ? "no nvidia-smi" : output.trim().split("\n")[0] };
   return { name, capability, driver, memory, clocks: `SM up to ${sm}, memory up to ${memoryClock}` };
 }
 
