@@ -97,10 +97,8 @@ async function main() {
     const tail = run.output.trimEnd().split("\n").slice(-tailLines).join("\n");
     note({ seconds: run.seconds, tail, ...judge(run) });
   };
-  const [building, rest] = [stages.filter(({ group }) => group === 0), stages.filter(({ group }) => group > 0)];
-  for (const stage of building) await perform(stage);
-  for (const group of new Set(rest.map((stage) => stage.group)))
-    await Promise.all(rest.filter((stage) => stage.group === group).map(perform));
+  for (const group of new Set(stages.map((stage) => stage.group)))
+    await Promise.all(stages.filter((stage) => stage.group === group).map(perform));
 
   const good = emulated ? ["passed", "skipped"] : ["passed"];
   const bad = report.stages.filter(({ status }) => !good.includes(status));

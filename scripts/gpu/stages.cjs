@@ -12,7 +12,7 @@ const fewSuites = ["test/cuda/graph.test.ts", "test/tensor/tensor.test.ts"];
 const tools = ["memcheck", "racecheck", "initcheck", "synccheck"];
 const peers = ["resnet34:99.95:rigl,resnet34:99.9:rigl", "resnet34:99.95:east", "resnet50:99.9:rigl"];
 
-const [build, correctness, firstBench] = [0, 1, 2];
+const [build, dist, correctness, firstBench] = [0, 1, 2, 3];
 const node = process.execPath;
 
 /**
@@ -28,7 +28,7 @@ function stagesOf({ root, out, emulated, capability = "" }) {
   const testReport = join(out, "tests.json");
   const workers = Math.max(1, availableParallelism() - (emulated ? 0 : tools.length));
   const architecture = capability.replace(".", "");
-  const kernelArguments = emulated ? ["--filter", "clip_factor", "--time", "20"] : ["--time", "20"];
+  const kernelArguments = emulated ? ["--filter", "clip_factor", "--time", "20"] : ["--time", "10"];
   const program = "test/cuda/sanitized.mjs";
   return [
     {
@@ -39,7 +39,7 @@ function stagesOf({ root, out, emulated, capability = "" }) {
       ),
     },
     {
-      ...{ name: "build of dist", group: build, limit: 60, least: 20, judge: judge.judgeBuild },
+      ...{ name: "build of dist", group: dist, limit: 60, least: 20, judge: judge.judgeBuild },
       ...script("scripts/build-dist.cjs", "--no-check"),
     },
     {
@@ -67,7 +67,7 @@ function stagesOf({ root, out, emulated, capability = "" }) {
       ...script("bench/kernels.mjs", "--device", "cuda", "--json", ...kernelArguments),
     },
     ...peers.map((rows, i) => ({
-      ...{ name: `steps ${rows.replaceAll(",", " ")}`, group: firstBench + 1 + i, limit: 90, least: 45 },
+      ...{ name: `steps ${rows.replaceAll(",", " ")}`, group: firstBench + 1 + i, limit: 110, least: 60 },
       ...(emulated
         ? { skipped: "no GPU" }
         : script("bench/peers/run.mjs", "--device", "cuda", "--json", "--rows", rows)),
