@@ -13,6 +13,7 @@
 #ifdef EASTING_CUDA
 #include "cuda/graph.h"
 #include "cuda/runtime.h"
+#include "cuda/vendor/library.h"
 #endif
 
 #define EASTING_VARIANT baseline_f32
@@ -59,16 +60,19 @@
 #define EASTING_VARIANT cuda_f32
 #define EASTING_STORED float
 #include "kernels.h"
+#include "cuda/kernels.h"
 #undef EASTING_VARIANT
 #undef EASTING_STORED
 #define EASTING_VARIANT cuda_bf16
 #define EASTING_STORED bfloat16
 #include "kernels.h"
+#include "cuda/kernels.h"
 #undef EASTING_VARIANT
 #undef EASTING_STORED
 #define EASTING_VARIANT cuda_f64
 #define EASTING_STORED double
 #include "kernels.h"
+#include "cuda/kernels.h"
 #undef EASTING_VARIANT
 #undef EASTING_STORED
 #endif
@@ -450,6 +454,37 @@ Napi::Value choose_gpu(const Napi::CallbackInfo& info) {
   });
 }
 
+#ifdef EASTING_CUDA
+// libraries(): NVIDIA's, with file and version, or why there is none.
+Napi::Value libraries(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    auto list = Napi::Array::New(info.Env());
+    for (const auto& [name, file, version, reason] : cuda::libraries()) {
+      auto library = Napi::Object::New(info.Env());
+      library.Set("name", name);
+      library.Set("file", file);
+      library.Set("version", version);
+      library.Set("reason", reason);
+      list.Set(list.Length(), library);
+    }
+    return list;
+  });
+}
+
+// useLibraries(cusparse): takes cuBLAS into use if there is one, and cuSPARSE if asked. Waits until it is done.
+Napi::Value use_libraries(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    expect_no_capture("useLibraries");
+    enqueue([cusparse = Argument<bool>::from(info[0])] {
+      cuda::use_cublas();
+      if (cusparse) cuda::use_cusparse();
+    });
+    synchronize();
+    return info.Env().Undefined();
+  });
+}
+#endif
+
 // Adds a function that converts its arguments and leaves the kernel to the queue.
 template <Device device, class... A>
 void bind(Napi::Object& kernels, const char* name, void (*kernel)(A...)) {
@@ -524,6 +559,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add_device("cuda", [](auto& f32, auto& bf16, auto& f64) {
 #define KERNEL(name, arguments) BIND(Device::cuda, name, &cuda_f32::name, &cuda_bf16::name, &cuda_f64::name)
 #include "kernels.def"
+#include "cuda/kernels.def"
 #undef KERNEL
   });
 #endif
@@ -532,6 +568,13 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
 #define KERNEL(name, arguments) signatures.Set(#name, #arguments);
 #include "kernels.def"
 #undef KERNEL
+#ifdef EASTING_CUDA
+  auto cuda_signatures = Napi::Object::New(env);
+#define KERNEL(name, arguments) cuda_signatures.Set(#name, #arguments);
+#include "cuda/kernels.def"
+#undef KERNEL
+  exports.Set("cudaSignatures", cuda_signatures);
+#endif
   exports.Set("kernels", kernels);
   exports.Set("signatures", signatures);
   const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
@@ -551,6 +594,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("freeGraph", free_graph);
   add("mark", mark);
   add("elapsed", elapsed);
+  add("libraries", libraries);
+  add("useLibraries", use_libraries);
 #endif
   add("finished", finished);
   add("wait", wait);

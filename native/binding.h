@@ -220,7 +220,7 @@ struct Argument<List<T>> {
     Fields f(value, length);
     List<T> list(length / fields);
     for (T& item : list) {
-      if constexpr (fields == 1) item = f;
+      if constexpr (fields == 1) item = f.template operator T();
       else if constexpr (fields == 3) item = {f, f, f};
       else item = {f, f, f, f};
     }

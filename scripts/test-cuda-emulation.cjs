@@ -5,7 +5,7 @@ const { spawnSync } = require("node:child_process");
 const { join, resolve } = require("node:path");
 
 const root = resolve(__dirname, "..");
-const suites = ["test/cuda", "test/optim"];
+const suites = ["test/cuda", "test/optim", "test/ops/conv-algorithm.test.ts"];
 
 function run(script, args, env) {
   const { status } = spawnSync(process.execPath, [join(root, script), ...args], {

@@ -119,6 +119,14 @@ export interface Kernels {
   augment(images: Buffer, indices: Buffer, mean: Buffer, deviation: Buffer, shape: ConvShape, reflect: boolean, flip: boolean, random: boolean, key: RandomKey, y: Buffer): void;
 }
 
+/** With what `native/cuda/kernels.def` adds. */
+export interface CudaKernels extends Kernels {
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  cusparse_conv_forward(x: Buffer, values: Buffer, tap_start: Buffer, tap_entry: Buffer, tap_value: Buffer, nonzeros: readonly number[], shape: ConvShape, y: Buffer): void;
+  // biome-ignore format: one kernel, one line, as in kernels.def
+  cusparse_conv_backward(x: Buffer, dy: Buffer, values: Buffer, tap_start: Buffer, tap_entry: Buffer, tap_value: Buffer, nonzeros: readonly number[], shape: ConvShape, dx: Buffer, accumulate_dx: boolean, dvalues: Buffer, accumulate_dvalues: boolean): void;
+}
+
 export interface KernelsByType {
   readonly f32: Kernels;
   /** Activations and their gradients in bf16, all else in f32. */
@@ -150,10 +158,24 @@ export interface KernelFailure {
 /** A loaded network of the addon. */
 export type ModelHandle = { readonly [model]: true };
 
+export interface VendorLibrary {
+  readonly name: "cuSPARSE" | "cuBLAS";
+  readonly file: string;
+  readonly version: string;
+  /** "" if it can be used. */
+  readonly reason: string;
+}
+
 export interface Addon {
-  readonly kernels: { readonly cpu: KernelsByType /** In builds with CUDA. */; readonly cuda?: KernelsByType };
+  readonly kernels: {
+    readonly cpu: KernelsByType;
+    /** In builds with CUDA. */
+    readonly cuda?: Readonly<Record<keyof KernelsByType, CudaKernels>>;
+  };
   /** Kernel name → its C++ argument list. */
   readonly signatures: Readonly<Record<string, string>>;
+  /** In builds with CUDA: of the kernels that it alone has. */
+  readonly cudaSignatures?: Readonly<Record<string, string>>;
   /** device (0 cpu, 1 cuda), type (0 f32, 1 f64, 2 i32, 3 u8, 4 bf16), elements → uninitialised buffer. */
   alloc(device: number, type: number, size: number): number;
   free(buffer: number): void;
@@ -173,6 +195,10 @@ export interface Addon {
   mark(number: number): void;
   /** Waits for the queue; milliseconds of the GPU between two marks. */
   elapsed(from: number, to: number): number;
+  /** In builds with CUDA: NVIDIA's libraries, which are opened for it; `reason` says why one cannot be used. */
+  libraries?(): readonly VendorLibrary[];
+  /** In builds with CUDA: takes into use cuBLAS, if it is there, and cuSPARSE, if asked, which then must be. */
+  useLibraries?(cusparse: boolean): void;
   finished(callback: (error: KernelFailure | null) => void): void;
   wait(): void;
   randomBits(key: RandomKey, indices: Uint32Array | Int32Array | null, words: Uint32Array): void;

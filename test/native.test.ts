@@ -9,9 +9,9 @@ interface Argument {
   readonly type: string;
 }
 
-/** Kernel name → arguments, from the text of the interface. */
-function declared(): Map<string, Argument[]> {
-  const body = /export interface Kernels \{(.*?)\n\}/s.exec(source)?.[1] ?? "";
+/** Kernel name → arguments, from the text of an interface. */
+function declared(name = "Kernels"): Map<string, Argument[]> {
+  const body = new RegExp(`export interface ${name} (?:extends Kernels )?\\{(.*?)\\n\\}`, "s").exec(source)?.[1] ?? "";
   const found = new Map<string, Argument[]>();
   for (const [, name, list] of body.matchAll(/^ {2}(\w+)\(([^)]*)\): void;$/gm))
     found.set(
@@ -43,7 +43,8 @@ function bound(signature: string): (Argument & { native: string })[] {
     .split(", ")
     .map((argument) => {
       const [type, name] = argument.split(" ");
-      const seen = isBuffer(type) ? "Buffer" : isList(type) ? "readonly Buffer[]" : typescript[type];
+      const listed = type === "List<int32_t>" ? "readonly number[]" : "readonly Buffer[]";
+      const seen = isBuffer(type) ? "Buffer" : isList(type) ? listed : typescript[type];
       return { name, type: seen, native: type };
     });
 }
@@ -58,6 +59,17 @@ describe("kernels", () => {
 
   it.each(signatures)("%s takes the arguments that native.ts declares, in this order", (name, list) => {
     expect(declared().get(name)).toEqual(list.map((argument) => ({ name: argument.name, type: argument.type })));
+  });
+
+  it.skipIf(!native.cudaSignatures)("that CUDA alone has take the arguments that native.ts declares", () => {
+    const signatures = Object.entries(native.cudaSignatures ?? {});
+    expect([...declared("CudaKernels").keys()]).toEqual(signatures.map(([name]) => name));
+    for (const [name, text] of signatures)
+      expect(declared("CudaKernels").get(name)).toEqual(
+        bound(text).map((argument) => ({ name: argument.name, type: argument.type })),
+      );
+    for (const kernels of Object.values(native.kernels.cuda ?? {}))
+      expect(Object.keys(kernels)).toEqual(Object.keys({ ...native.signatures, ...native.cudaSignatures }));
   });
 
   it("exist in every number type", () => {

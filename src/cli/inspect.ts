@@ -34,6 +34,7 @@ export function addInspect(program: Command): void {
 function machine(json = false): void {
   const { isa, cudaBuilt, cudaReason, cudaDevices } = native.devices();
   const { device, reason } = resolveDevice();
+  const libraries = (cudaReason === "" && native.libraries?.()) || [];
   const found = {
     easting: version,
     node: process.version,
@@ -42,7 +43,7 @@ function machine(json = false): void {
     threads: threads(),
     devices: ["cpu", ...cudaDevices.map((_, i) => `cuda:${i}`)],
     device: { name: device, reason },
-    cuda: { built: cudaBuilt, ...cudaUse(), driver: cudaReason || null, devices: cudaDevices },
+    cuda: { built: cudaBuilt, ...cudaUse(), driver: cudaReason || null, devices: cudaDevices, libraries },
     memory: { ...memory(), total: totalmem() },
   };
   if (json) {
@@ -59,6 +60,7 @@ function machine(json = false): void {
         `${cuda.built ? "built in" : "not built in"}, ${cuda.available ? "available" : `not used: ${cuda.reason}`}`,
       ],
       ...cudaDevices.map((name, i) => [`cuda:${i}`, name] as const),
+      ...libraries.map(({ name, version, file, reason }) => [name, reason || `${version} (${file})`] as const),
       ["device", reason],
       ["memory", `${bytes(found.memory.total)} in this machine`],
     ]),

@@ -21,7 +21,7 @@ const described = z.toJSONSchema(configSchema, { io: "input" }).properties as un
 const names: Partial<Record<Key, readonly string[]>> = { model: modelNames, method: methodNames };
 
 const groups: readonly (readonly [string, readonly Key[]])[] = [
-  ["Training:", ["model", "method", "sparsity", "epochs", "batch", "seed", "classifierBias", "storage"]],
+  ["Training:", ["model", "method", "sparsity", "epochs", "batch", "seed", "classifierBias", "storage", "conv"]],
   [
     "Optimizer:",
     [

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type EastingError, expected, nearest } from "../errors.js";
 import { modelNames } from "../models/index.js";
+import { convAlgorithms } from "../ops/conv-algorithm.js";
 import { methods } from "../sparse/index.js";
 
 /** Methods of the command line: every sparse method, EAST, which is RigL with the three pieces, and what DCTpS trains by. */
@@ -74,6 +75,9 @@ export const configSchema = z.strictObject({
   storage: oneOf("f32", "bf16")
     .default("f32")
     .describe("of activations and their gradients: f32 or bf16; arithmetic, weights and sums are f32 either way"),
+  conv: oneOf(...convAlgorithms)
+    .default("auto")
+    .describe("how sparse convolutions are computed: auto, fused, cusparse (on a GPU) or dense"),
   liveChannels: flag().default(true).describe("compute only channels that matter to the loss; exact either way"),
 
   dyrelu: flag().optional().describe("DyReLU phasing; on for EAST"),

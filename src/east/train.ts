@@ -1,6 +1,7 @@
 import type { ImageDataset } from "../data/index.js";
 import { EastingError } from "../errors.js";
 import { native } from "../native.js";
+import { useConvAlgorithm } from "../nn/index.js";
 import { type DeviceRequest, useDevice } from "../tensor/index.js";
 import { type Callback, fit, type JsonObject, recordRun, type TrainEvent } from "../train/index.js";
 import { version } from "../version.js";
@@ -40,7 +41,7 @@ export async function* train(
   options: TrainOptions = {},
 ): AsyncGenerator<TrainEvent> {
   const { out, resume = false, keep, saveEvery, stopAfter, signal, callbacks = [], dataSource, device } = options;
-  const { reason } = useDevice(device);
+  const chosen = useDevice(device);
   const recipe = prepare(input, imageFormat(data), data.train.count);
   const common = {
     ...recipe.fit,
@@ -51,6 +52,7 @@ export async function* train(
     device,
   };
   try {
+    useConvAlgorithm(recipe.model, recipe.config.conv, chosen.device);
     if (!out) {
       if (resume) throw new EastingError("EASTING_CONFIG", "resume: expected a run folder in out, got none");
       yield* fit(recipe.model, data, common);
@@ -70,7 +72,7 @@ export async function* train(
       },
       fullSize: recipe.fullSize,
       machine: {
-        device: reason,
+        device: chosen.reason,
         instructionSet: native.devices().isa,
         node: process.version,
         platform: `${process.platform}-${process.arch}`,

@@ -1,5 +1,8 @@
-import { conv2d } from "../ops/index.js";
-import type { Tensor } from "../tensor/index.js";
+import { EastingError } from "../errors.js";
+import { native } from "../native.js";
+import { chosenAlgorithm } from "../ops/conv-algorithm.js";
+import { type ConvAlgorithm, conv2d } from "../ops/index.js";
+import type { Device, Tensor } from "../tensor/index.js";
 import { Initializer } from "./initialize.js";
 import { Module } from "./module.js";
 import { Parameter } from "./parameter.js";
@@ -17,6 +20,8 @@ export class Conv2d extends Module {
   readonly weight: Parameter;
   readonly stride: number;
   readonly padding: number;
+  /** How it is computed with a sparse weight. */
+  algorithm: ConvAlgorithm = "fused";
   #needed: Tensor | null = null;
 
   constructor(inputs: number, outputs: number, options: Conv2dOptions) {
@@ -36,4 +41,19 @@ export class Conv2d extends Module {
   forward(x: Tensor): Tensor {
     return conv2d(x, this.weight.value, this);
   }
+}
+
+/**
+ * Has every `Conv2d` of a network computed by `algorithm` where its weight is sparse. Takes NVIDIA's libraries into use,
+ * cuBLAS where it is found; fails with EASTING_CONFIG where `cusparse` cannot be had.
+ */
+export function useConvAlgorithm(model: Module, algorithm: ConvAlgorithm, device: Device): void {
+  chosenAlgorithm(algorithm, 1, device);
+  if (device === "cuda" && algorithm !== "fused") {
+    const wanted = algorithm === "cusparse" && native.libraries?.().find(({ name }) => name === "cuSPARSE");
+    if (wanted && wanted.reason !== "")
+      throw new EastingError("EASTING_CONFIG", `conv: ${wanted.reason}`, "or choose auto, fused or dense");
+    native.useLibraries?.(algorithm === "cusparse");
+  }
+  for (const layer of model.modules().values()) if (layer instanceof Conv2d) layer.algorithm = algorithm;
 }

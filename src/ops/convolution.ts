@@ -1,17 +1,11 @@
 import { expected } from "../errors.js";
-import type { BatchNormForward, Buffer, ConvShape } from "../native.js";
-import {
-  type DenseGradient,
-  defineOp,
-  emptyChannels,
-  type Normalization,
-  recordedAsNow,
-  SparseTensor,
-  Tensor,
-  type Topology,
-} from "../tensor/index.js";
+import type { ConvShape } from "../native.js";
+import { defineOp, emptyChannels, type Normalization, recordedAsNow, SparseTensor, Tensor } from "../tensor/index.js";
+import { completeConv } from "./complete-conv.js";
+import { type ConvAlgorithm, chosenAlgorithm } from "./conv-algorithm.js";
 import { given, like, notEmpty, reshape } from "./elementwise.js";
 import { batchNormGradients } from "./normalize.js";
+import { addDenseGradient, normArrays, outputShape, type SparseConv } from "./sparse-conv.js";
 
 export interface ConvOptions {
   /** 1 by default. */
@@ -23,14 +17,9 @@ export interface ConvOptions {
    * is compact. 2 asks for the plane even of an output without connections. Null or left out: all planes.
    */
   needed?: Tensor | null;
+  /** How a sparse weight's convolution is computed; `fused` by default. Only that leaves out what `needed` does not ask for. */
+  algorithm?: ConvAlgorithm;
 }
-
-const outputShape = ([, h, w, n, o, kh, kw, stride, padding]: ConvShape): number[] => [
-  o,
-  Math.floor((h + 2 * padding - kh) / stride) + 1,
-  Math.floor((w + 2 * padding - kw) / stride) + 1,
-  n,
-];
 
 const denseConv = defineOp<[Tensor, Tensor], ConvShape, null>("denseConv", {
   forward([x, weight], shape) {
@@ -51,21 +40,6 @@ const denseConv = defineOp<[Tensor, Tensor], ConvShape, null>("denseConv", {
   },
 });
 
-/** Attributes of a sparse convolution on the tape. */
-export interface SparseConv {
-  readonly shape: ConvShape;
-  readonly topology: Topology;
-  readonly denseGradient: DenseGradient;
-  readonly factor: Tensor | null;
-  readonly needed: Tensor | null;
-  /** Set when the input is yet to be normalised and rectified: inputs 2 and 3 are then BatchNorm's weight and bias. */
-  readonly normalization: Normalization | null;
-  /** The BatchNorm of the output, to be computed in the same pass. */
-  readonly next: ((output: Tensor) => BatchNormForward) | null;
-  /** What was passed to `conv2d` as its options: the layer, when a module did. */
-  readonly site: object | null;
-}
-
 const sparseConv = defineOp<[Tensor, Tensor, Tensor | null, Tensor | null], SparseConv, null>("sparseConv", {
   compact: true,
   forward([x, values], { shape, topology, denseGradient, needed, normalization, next }) {
@@ -79,15 +53,9 @@ const sparseConv = defineOp<[Tensor, Tensor, Tensor | null, Tensor | null], Spar
     return { output, saved: null };
   },
   backward({ inputs: [x, values], attributes, ...context }) {
-    const { shape, topology, denseGradient, factor, normalization, needed } = attributes;
+    const { shape, topology, normalization } = attributes;
     const { gradient, output, needs, into, give, claim } = context;
-    if (denseGradient.wanted) {
-      const { tensor, accumulate } = denseGradient.into(topology.shape, values);
-      // biome-ignore format: the kernel's argument order
-      x.kernels.dense_conv_backward_weight(x.buffer, ...given(x.channels), ...normArrays(normalization), gradient.buffer, given(gradient.channels)[0],
-        needed?.buffer ?? null, shape, factor?.buffer ?? null, tensor.buffer, accumulate);
-      denseGradient.added(topology);
-    }
+    addDenseGradient(x, values, attributes, gradient);
     const dvalues = needs(1) ? into(1) : null;
     const { columnStart, columnEntry, columnValue } = topology.orders;
     // biome-ignore format: the kernel's argument order
@@ -111,13 +79,6 @@ const sparseConv = defineOp<[Tensor, Tensor, Tensor | null, Tensor | null], Spar
     norm?.finish();
   },
 });
-
-/** The four arrays by which kernels normalise as they load. */
-function normArrays(normalization: Normalization | null): [Buffer, Buffer, Buffer, Buffer] {
-  if (!normalization) return [null, null, null, null];
-  const { mean, inverseDeviation } = normalization.statistics();
-  return [normalization.weight.buffer, normalization.bias.buffer, mean.buffer, inverseDeviation.buffer];
-}
 
 /** Up to so many connections per output it costs less to normalise at each load than to store the normalised input. */
 const LAZY_CONNECTIONS = 8;
@@ -166,7 +127,13 @@ export function conv2d(x: Tensor, weight: Tensor | SparseTensor, options: ConvOp
   const output = outputShape(shape);
   if (output[1] < 1 || output[2] < 1)
     throw expected("conv2d", `an image of at least ${kh} × ${kw} after padding`, `${h} × ${w}`);
-  return weight instanceof SparseTensor ? deferSparseConv(x, weight, shape, options) : denseConv([x, weight], shape);
+  if (!(weight instanceof SparseTensor)) return denseConv([x, weight], shape);
+  const { values, topology, denseGradient, factor } = weight;
+  const algorithm = chosenAlgorithm(options.algorithm ?? "fused", topology.density, x.device);
+  if (algorithm === "fused") return deferSparseConv(x, weight, shape, options);
+  const needed = options.needed ?? null;
+  const attributes = { shape, topology, denseGradient, factor, needed, normalization: null, next: null, site: options };
+  return completeConv[algorithm]([x, values], attributes);
 }
 
 const addBias = defineOp<[Tensor, Tensor], null, null>("addBias", {

@@ -1,5 +1,6 @@
 import { expected } from "../errors.js";
 import { type Key, keyWords } from "./random.js";
+import { type TapOrder, tapOrder } from "./tap-order.js";
 import { sizeOf, Tensor } from "./tensor.js";
 
 /** Orders of the nonzeros that the kernels walk, on the device (see native/kernels.def). */
@@ -11,12 +12,19 @@ export interface TopologyOrders {
   readonly columnValue: Tensor;
 }
 
+/** A tap order on the device. */
+type TapTensors = { readonly [K in keyof TapOrder]: K extends "nonzeros" ? TapOrder[K] : Tensor };
+
+const indexTensor = (data: Int32Array) => Tensor.from(data, [data.length], { dtype: "i32" }).keep();
+
 /**
  * Which weights of a tensor `[o, i, …taps]` exist: ascending flat indices. Immutable; a change of topology makes a new
  * one. O(nnz) memory.
  */
 export class Topology {
   #orders: TopologyOrders | null = null;
+  #positions: Tensor | null = null;
+  #taps: { readonly rows: TapTensors; readonly columns: TapTensors } | null = null;
 
   constructor(
     readonly shape: readonly number[],
@@ -42,9 +50,26 @@ export class Topology {
     return this.#orders;
   }
 
+  /** The indices, on the device. */
+  get positions(): Tensor {
+    this.#positions ??= indexTensor(this.indices);
+    return this.#positions;
+  }
+  /** The nonzeros tap by tap, rows outputs and rows inputs, derived once. */
+  get taps(): { readonly rows: TapTensors; readonly columns: TapTensors } {
+    const order = (transposed: boolean): TapTensors => {
+      const { start, entry, value, nonzeros } = tapOrder(this.shape, this.indices, transposed);
+      return { start: indexTensor(start), entry: indexTensor(entry), value: indexTensor(value), nonzeros };
+    };
+    this.#taps ??= { rows: order(false), columns: order(true) };
+    return this.#taps;
+  }
+
   dispose(): void {
-    if (this.#orders) for (const tensor of Object.values(this.#orders)) tensor.dispose();
-    this.#orders = null;
+    const taps = Object.values(this.#taps ?? {}).flatMap(({ start, entry, value }) => [start, entry, value]);
+    for (const tensor of [...Object.values(this.#orders ?? {}), ...taps]) tensor.dispose();
+    this.#positions?.dispose();
+    this.#orders = this.#positions = this.#taps = null;
   }
 }
 
@@ -70,13 +95,12 @@ function derive(shape: readonly number[], indices: Int32Array): TopologyOrders {
     columnEntry[at] = Math.floor(indices[k] / (i * taps)) * taps + (rowEntry[k] % taps);
     columnValue[at] = k;
   }
-  const tensor = (data: Int32Array) => Tensor.from(data, [data.length], { dtype: "i32" }).keep();
   return {
-    rowStart: tensor(rowStart),
-    rowEntry: tensor(rowEntry),
-    columnStart: tensor(columnStart),
-    columnEntry: tensor(columnEntry),
-    columnValue: tensor(columnValue),
+    rowStart: indexTensor(rowStart),
+    rowEntry: indexTensor(rowEntry),
+    columnStart: indexTensor(columnStart),
+    columnEntry: indexTensor(columnEntry),
+    columnValue: indexTensor(columnValue),
   };
 }
 

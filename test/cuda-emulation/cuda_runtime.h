@@ -179,7 +179,11 @@ cudaError_t cudaMallocHost(void** block, std::size_t bytes);
 cudaError_t cudaFreeHost(void* block);
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total);
 
-using cudaStream_t = struct EmulatedStream*;
+// `act` does work in its turn, or notes it down while a graph is captured: for the emulated libraries.
+struct EmulatedStream {
+  cudaError_t (*act)(std::function<void()> run);
+};
+using cudaStream_t = EmulatedStream*;
 constexpr unsigned cudaStreamNonBlocking = 1;
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);

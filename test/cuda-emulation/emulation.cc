@@ -209,7 +209,6 @@ unsigned votes(unsigned mask, bool vote) {
 
 // --- the host's side ---
 
-struct EmulatedStream {};
 struct EmulatedEvent {
   std::chrono::steady_clock::time_point when;
 };
@@ -231,7 +230,6 @@ thread_local cudaError_t last = cudaSuccess;
 cudaError_t sticky = cudaSuccess;
 long long kernels_run = 0;
 EmulatedGraph* captured = nullptr;
-EmulatedStream one_stream;
 
 cudaError_t report(cudaError_t error) {
   if (sticky != cudaSuccess) error = sticky;
@@ -244,6 +242,8 @@ cudaError_t act(const void* kernel, std::function<void()> run) {
   else run();
   return report(cudaSuccess);
 }
+
+EmulatedStream one_stream{[](std::function<void()> run) { return act(nullptr, std::move(run)); }};
 
 }  // namespace
 

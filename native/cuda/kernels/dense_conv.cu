@@ -1,10 +1,13 @@
 // Dense convolution as products of matrices (gemm.cuh). Forward and data gradient are weights x patches; the weight gradient
-// is the gradient's channels x the input's channels seen through every tap, summed over pixels and images.
+// is the gradient's channels x the input's channels seen through every tap, summed over pixels and images. Large products
+// are cuBLAS's where that is in use (vendor/cublas.h).
 #include "../../kernels.h"
 #include "../../affine.h"
 #include "../../channels.h"
+#include "../padded.cuh"
 #include "../patches.cuh"
 #include "../sums.cuh"
+#include "../vendor/cublas.h"
 
 namespace easting::EASTING_VARIANT {
 namespace {
@@ -56,13 +59,30 @@ __global__ void pack(In<Real> weight, ConvShape s, Axis rows, Axis columns, Real
   }
 }
 
+// Whether activations are matrices [channels][pixels and images] as they are, which a 1x1 convolution multiplies.
+bool pointwise(const ConvShape& s) {
+  return std::is_same_v<Stored, Real> && s.kh == 1 && s.kw == 1 && s.stride == 1 && s.padding == 0;
+}
+
 }  // namespace
 
 void dense_conv_forward(In<Stored> x, In<Real> weight, ConvShape s, Out<Stored> y) {
+  if (pointwise(s) && cuda::blas_takes(s.o, s.in_plane(), s.c)) {
+    const int columns = gemm::dimension(s.in_plane());
+    return cuda::multiply(cuda::Gemm<Real>{s.o, columns, s.c, weight.data, s.c, false,
+                                           reinterpret_cast<const Real*>(x.data), columns, false, 0,
+                                           reinterpret_cast<Real*>(y.data), columns});
+  }
   cuda::correlate<Real>(Rows<Real>(weight.data, s.c * s.taps()), cuda::forward_correlation(x.data, s, y.data));
 }
 
 void dense_conv_backward_data(In<Stored> dy, In<Real> weight, ConvShape s, Out<Stored> dx, bool accumulate) {
+  if (pointwise(s) && cuda::blas_takes(s.c, s.in_plane(), s.o)) {
+    const int columns = gemm::dimension(s.in_plane());
+    return cuda::multiply(cuda::Gemm<Real>{s.c, columns, s.o, weight.data, s.c, true,
+                                           reinterpret_cast<const Real*>(dy.data), columns, false, Real(accumulate),
+                                           reinterpret_cast<Real*>(dx.data), columns});
+  }
   auto* packed = static_cast<Real*>(cuda::scratch(1, weight.size * sizeof(Real)));
   for (int v = 0; v < s.stride; ++v)
     for (int h = 0; h < s.stride; ++h) {
@@ -144,6 +164,56 @@ struct Input {
     return shift < 0 ? Real(0) : shift;
   }
 };
+
+// As write_padded takes them: what the convolution read, and the gradient where it counts.
+struct Activation {
+  Input input;
+  std::int64_t plane;
+  __device__ Real operator()(int channel, int at) const {
+    if (kind_of(input.kind, channel) != Kind::plane) return input.number(channel);
+    const Real x = input.x[channel * plane + at];
+    if (!input.norm_weight) return x;
+    const Affine norm = input.norm(channel);
+    const Real v = x * norm.scale + norm.shift;
+    return v < 0 ? Real(0) : v;
+  }
+};
+
+struct Gradient {
+  HasGradient counts;
+  Planes dy;
+  __device__ Real operator()(int channel, int at) const { return counts(channel) ? dy(channel, at) : Real(0); }
+};
+
+// dweight [o][c][tap] from products [tap][o][c].
+__global__ void write_taps(const Real* products, ConvShape s, In<Real> factor, Out<Real> dweight, bool accumulate) {
+  const std::int64_t taps = s.taps(), matrix = std::int64_t{s.o} * s.c;
+  const Real scale = factor ? factor[0] : Real(1);
+  EASTING_EACH(i, dweight.size) {
+    const Real value = scale * products[i % taps * matrix + i / taps];
+    dweight[i] = accumulate ? dweight[i] + value : value;
+  }
+}
+
+// A product of whole matrices for each tap: the gradient and the run of the padded input that the tap reads.
+void weight_gradient_by_blas(const Input& input, In<Stored> dy, const HasGradient& counts, const ConvShape& shape,
+                             In<Real> factor, Out<Real> dweight, bool accumulate) {
+  const ConvShape s = flattened(shape);
+  const Padded from = Padded::input(s), to = Padded::output(s);
+  const bool complete = !input.kind && !input.norm_weight, all = !counts.dy_kind && !counts.needed;
+  const Planes planes{input.x.data, s.in_plane()}, gradients{dy.data, s.out_plane()};
+  const Real* x = complete ? padded(planes, from, s.h, s.w, s.n, 0)
+                           : padded(Activation{input, s.in_plane()}, from, s.h, s.w, s.n, 0);
+  const Real* g = all ? padded(gradients, to, s.out_h(), s.out_w(), s.n, 1)
+                      : padded(Gradient{counts, gradients}, to, s.out_h(), s.out_w(), s.n, 1);
+  const std::int64_t matrix = std::int64_t{s.o} * s.c;
+  auto* products = static_cast<Real*>(cuda::scratch(2, sizeof(Real) * s.taps() * matrix));
+  const int depth = gemm::dimension(from.run(s)), x_pitch = gemm::dimension(from.pitch());
+  for (int tap = 0; tap < s.taps(); ++tap)
+    cuda::multiply(cuda::Gemm<Real>{s.o, s.c, depth, g, gemm::dimension(to.pitch()), false,
+                                    x + from.tap(tap / s.kw, tap % s.kw), x_pitch, true, 0, products + tap * matrix, s.c});
+  launch(write_taps, dweight.size, products, s, factor, dweight, accumulate);
+}
 
 // Column (listed channel, tap): the channel at the pixel that the tap reads for output pixel and image k.
 template <bool fours>
@@ -255,11 +325,13 @@ void dense_conv_backward_weight(In<Stored> x, In<int32_t> x_kind, In<Real> x_val
                                 In<int32_t> dy_kind, In<int32_t> needed, ConvShape s, In<Real> factor,
                                 Out<Real> dweight, bool accumulate) {
   if (dweight.size == 0) return;
+  const Input input{x, x_kind, x_value, norm_weight, norm_bias, norm_mean, norm_deviation};
+  if (cuda::blas_takes(s.o, s.c, s.out_plane()))
+    return weight_gradient_by_blas(input, dy, {dy_kind, needed}, s, factor, dweight, accumulate);
   auto* memory = static_cast<std::int32_t*>(cuda::scratch(1, (2 + 2 * (s.c + s.o)) * sizeof(std::int32_t)));
   const Listed listed{memory + 2, memory + 2 + s.o, memory + 2 + s.o + s.c, memory + 2 + 2 * s.o + s.c, memory};
   launch(list_channels, Grid{dim3(2), dim3(list_threads)}, HasGradient{dy_kind, needed}, HasPlane{x_kind}, s, listed);
 
-  const Input input{x, x_kind, x_value, norm_weight, norm_bias, norm_mean, norm_deviation};
   double* windows = nullptr;
   if (x_kind) {  // there may be constant channels
     const std::int64_t pixels = std::int64_t{s.out_h()} * s.out_w();
