@@ -20,7 +20,7 @@ export function bind(kernel, args) {
   const run = /** @type {Record<string, (...values: unknown[]) => void>} */ (/** @type {unknown} */ (kernels()))[
     kernel
   ];
-  const parameters = parametersOf(native.signatures[kernel]);
+  const parameters = parametersOf(native.signatures[kernel] ?? native.cudaSignatures?.[kernel]);
   for (const name of Object.keys(args))
     if (!parameters.some((parameter) => parameter.name === name))
       throw new Error(`expected arguments ${parameters.map((parameter) => parameter.name).join(", ")}, got ${name}`);

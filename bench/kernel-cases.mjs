@@ -59,6 +59,14 @@ export const kernels = () => {
   return found;
 };
 
+/** Whether cuSPARSE's convolutions can be measured too; takes it and cuBLAS into use where they are. */
+export function useLibraries() {
+  if (resolveDevice().device === "cpu") return false;
+  const cusparse = native.libraries?.().some(({ name, reason }) => name === "cuSPARSE" && reason === "") ?? false;
+  native.useLibraries?.(cusparse);
+  return cusparse;
+}
+
 /** Device memory of one case. */
 export class Buffers {
   /** @type {(Tensor | Topology)[]} */
@@ -110,6 +118,14 @@ export class Buffers {
     };
   }
 
+  /** The same tap by tap, for cuSPARSE: rows are outputs, or with `transposed` inputs. @param {Topology} topology @param {boolean} transposed */
+  taps(topology, transposed) {
+    this.#held.push(topology);
+    this.size += 8 * topology.indices.length;
+    const { start, entry, value, nonzeros } = topology.taps[transposed ? "columns" : "rows"];
+    return { tap_start: start.buffer, tap_entry: entry.buffer, tap_value: value.buffer, nonzeros };
+  }
+
   dispose() {
     for (const held of this.#held) held.dispose();
     this.#held = [];
@@ -126,14 +142,17 @@ export class Buffers {
 const classes = 10;
 const index = (/** @type {number} */ size) => Int32Array.from({ length: size }, (_, i) => i);
 
-/** @param {Sizes} sizes @returns {Case[]} */
-export function cases(sizes = resnet34) {
+/** @param {Sizes} sizes @param {boolean} cusparse cuSPARSE's convolutions too @returns {Case[]} */
+export function cases(sizes = resnet34, cusparse = false) {
   const { n, stages, densities, weights } = sizes;
   return [
     ...stages.flatMap(({ c, side }) => activationCases(n, c, side)),
     ...stages.flatMap(({ c, side }) => denseConvCases(n, c, side)),
     ...stages.flatMap(({ c, side }) => cosineConvCases(n, c, side)),
     ...stages.flatMap(({ c, side }) => densities.flatMap((density) => sparseConvCases(n, c, side, density))),
+    ...(cusparse ? stages : []).flatMap(({ c, side }) =>
+      densities.filter((density) => density < 1).flatMap((density) => cusparseConvCases(n, c, side, density)),
+    ),
     ...weights.flatMap(weightCases),
     ...otherCases(sizes),
   ];
@@ -393,6 +412,46 @@ function sparseConvCases(n, c, side, density) {
         dx: b.real(c * plane),
         dnorm_weight: b.real(c),
         dnorm_bias: b.real(c),
+        dvalues: b.real(nnz),
+      }),
+    },
+  ];
+}
+
+/** The first of those by cuSPARSE, forward and backward. @param {number} n @param {number} c @param {number} side @param {number} density @returns {Case[]} */
+function cusparseConvCases(n, c, side, density) {
+  const [forward, , backward] = sparseConvCases(n, c, side, density);
+  const plane = side * side * n;
+  const shape = [c, side, side, n, c, 3, 3, 1, 1];
+  const nnz = Math.max(1, Math.round(density * c * c * 9));
+  /** One for all copies: its order takes a processor longer than the kernel takes a GPU. @type {Topology | undefined} */
+  let shared;
+  const topology = () => {
+    shared ??= new Topology([c, c, 3, 3], sample({ seed: 1, purpose: "topology" }, c * c * 9, nnz));
+    return shared;
+  };
+  return [
+    {
+      ...forward,
+      kernel: "cusparse_conv_forward",
+      args: (b) => ({
+        x: b.real(c * plane),
+        values: b.real(nnz),
+        ...b.taps(topology(), false),
+        shape,
+        y: b.real(c * plane),
+      }),
+    },
+    {
+      ...backward,
+      kernel: "cusparse_conv_backward",
+      args: (b) => ({
+        x: b.real(c * plane),
+        dy: b.real(c * plane),
+        values: b.real(nnz),
+        ...b.taps(topology(), true),
+        shape,
+        dx: b.real(c * plane),
         dvalues: b.real(nnz),
       }),
     },

@@ -3,8 +3,9 @@ import { parseArgs } from "node:util";
 import { threads, useDevice } from "easting";
 import { Bench } from "tinybench";
 import { native } from "../dist/native.js";
+import { convolutions, convolutionTable } from "./conv-crossover.mjs";
 import { bind } from "./kernel-call.mjs";
-import { Buffers, cases } from "./kernel-cases.mjs";
+import { Buffers, cases, resnet34, useLibraries } from "./kernel-cases.mjs";
 
 const USAGE = `Usage: npm run bench -- [options]
 
@@ -143,7 +144,7 @@ function chosenDevice() {
   }
 }
 
-const all = cases();
+const all = cases(resnet34, useLibraries());
 const chosen = all.filter(({ kernel, size }) => `${kernel} ${size}`.includes(options.filter));
 if (chosen.length === 0)
   fail(`--filter: expected part of a case's name, such as sparse_conv_forward, got ${options.filter}`);
@@ -170,9 +171,11 @@ const rows = measured.map(({ bytes, flops, ...row }) => ({
   percentOfCopy: (100 * bytes) / (row.ms / 1000) / bandwidth,
   gflops: flops === null ? null : flops / row.ms / 1e6,
 }));
-if (options.json)
-  process.stdout.write(`${JSON.stringify({ rows, copyGbPerSecond: bandwidth / 1e9, device: reason })}\n`);
-else {
+const layers = device === "cuda" ? convolutions(rows) : [];
+if (options.json) {
+  const record = { rows, copyGbPerSecond: bandwidth / 1e9, device: reason, convolutions: layers };
+  process.stdout.write(`${JSON.stringify(record)}\n`);
+} else {
   process.stdout.write(`${reason}; a large copy moves ${(bandwidth / 1e9).toFixed(1)} GB/s\n`);
   /** @type {[string, (row: typeof rows[number]) => string][]} */
   const columns = [
@@ -184,7 +187,12 @@ else {
     ["GFLOP/s", ({ gflops }) => format(gflops)],
   ];
   if (device === "cuda") columns.splice(3, 0, ["call ms", ({ callMs }) => format(callMs)]);
-  const lines = [columns.map(([name]) => name), ...rows.map((row) => columns.map(([, text]) => text(row)))];
+  print([columns.map(([name]) => name), ...rows.map((row) => columns.map(([, text]) => text(row)))]);
+  if (layers.length > 0) print(convolutionTable(layers));
+}
+
+/** Two columns of names, then numbers. @param {string[][]} lines */
+function print(lines) {
   const widths = lines[0].map((_, i) => Math.max(...lines.map((line) => line[i].length)));
   for (const line of lines)
     process.stdout.write(

@@ -71,7 +71,7 @@ describe("gpu:verify", () => {
     expect(judgeTests({ status: 1, stopped: false }, report)).toEqual({
       status: "failed",
       facts: { files: 2, passed: 1, failed: 1, skipped: 2 },
-      table: { head: ["file", "failed"], rows: [["test/ops/a.test.ts", "no such module"]] },
+      tables: [{ head: ["file", "failed"], rows: [["test/ops/a.test.ts", "no such module"]] }],
     });
   });
 
@@ -82,7 +82,7 @@ describe("gpu:verify", () => {
       },
       {
         ...{ name: "kernels", status: "passed", seconds: 4, limit: 60, facts: {}, tail: "not shown" },
-        table: { head: ["kernel", "GPU ms"], rows: [["add", "0.02"]] },
+        tables: [{ title: "every kernel", head: ["kernel", "GPU ms"], rows: [["add", "0.02"]] }],
       },
     ];
     expect(markdown({ emulated: false, facts: { card: "NVIDIA H200" }, stages })).toBe(`# GPU report
@@ -105,6 +105,8 @@ AssertionError
 \`\`\`
 
 ## kernels: passed
+
+### every kernel
 
 | kernel | GPU ms |
 | --- | --- |

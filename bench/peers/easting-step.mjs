@@ -21,6 +21,8 @@ import {
   syntheticDataset,
   Topology,
   threads,
+  useConvAlgorithm,
+  useDevice,
 } from "easting";
 import { native } from "../../dist/native.js";
 
@@ -87,6 +89,7 @@ const { model } = recipe;
 const { content } = values.checkpoint ? await resolveCheckpoint(values.checkpoint) : { content: null };
 const asTrained = content ? [{ name: "as trained", onStart: () => loadNetwork(content) }] : [];
 const device = /** @type {import("easting").DeviceRequest} */ (values.device);
+useConvAlgorithm(model, recipe.config.conv, useDevice(device).device);
 const events = fit(model, data, { ...recipe.fit, device, callbacks: [...recipe.callbacks, ...asTrained] });
 
 /**

@@ -1,5 +1,5 @@
 "use strict";
-// What the output of a stage says of it: { status, facts, table }.
+// What the output of a stage says of it: { status, facts, tables }.
 
 const statusOf = ({ status, stopped }) => (stopped ? "stopped" : status === 0 ? "passed" : "failed");
 
@@ -10,7 +10,11 @@ function judgeBuild(run) {
 
 /** @param {object | null} report Vitest's JSON */
 function judgeTests(run, report) {
-  if (!report) return { status: run.stopped ? "stopped" : "failed", facts: { report: "none written" } };
+  if (!report) {
+    const files = (mark) => run.output.match(new RegExp(`^ *${mark} +test/\\S+`, "gm"))?.length ?? 0;
+    const facts = { "files passed so far": files("✓"), "files with failures": files("❯") };
+    return { status: run.stopped ? "stopped" : "failed", facts };
+  }
   const broken = report.testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0);
   const failed = report.testResults.flatMap((file) =>
     file.assertionResults.filter((test) => test.status === "failed").map((test) => [place(file.name), test.fullName]),
@@ -23,7 +27,7 @@ function judgeTests(run, report) {
   };
   const rows = [...broken.map((file) => [place(file.name), String(file.message).split("\n")[0]]), ...failed];
   const status = statusOf(run) === "passed" && facts.passed === 0 ? "failed" : statusOf(run);
-  return { status, facts, table: rows.length > 0 ? { head: ["file", "failed"], rows: rows.slice(0, 60) } : undefined };
+  return { status, facts, tables: [{ head: ["file", "failed"], rows: rows.slice(0, 60) }] };
 }
 const place = (name) => name.slice(name.lastIndexOf("/test/") + 1);
 
@@ -64,7 +68,25 @@ function judgeKernels(run) {
   ]);
   const head = ["kernel", "size", "GPU ms", "call ms", "GB/s", "% of copy", "GFLOP/s"];
   const facts = { device: json.device, "copy GB/s": round(json.copyGbPerSecond) };
-  return { status: statusOf(run), facts, table: { head, rows }, json };
+  const more = json.convolutions ? [{ title: "fused, cuSPARSE, dense", ...crossovers(json.convolutions) }] : [];
+  return { status: statusOf(run), facts, tables: [...more, { title: "every kernel", head, rows }], json };
+}
+
+/** Forward and backward of each 3×3 layer; from which density on another way than the fused one is faster. */
+function crossovers(layers) {
+  const above = (density) => (density === null ? "never" : `above ${round(density)}`);
+  const rows = layers.flatMap(({ layer, times, crossover }) =>
+    times.map((row) => [
+      layer,
+      row.density,
+      ...[row.fused, row.cusparse, row.dense].map(round),
+      ...["cusparse", "dense"].map((way) => (row[way] === null ? "" : above(crossover[way]))),
+    ]),
+  );
+  return {
+    head: ["layer", "density", "fused ms", "cuSPARSE ms", "dense ms", "cuSPARSE faster", "dense faster"],
+    rows,
+  };
 }
 
 function judgePeers(run) {
@@ -92,7 +114,7 @@ function judgePeers(run) {
   const facts = { device: json.machine.device, ...(json.skipped && { PyTorch: json.skipped }) };
   const whole = statusOf(run) === "passed" && rows.length > 0 && !json.skipped;
   const status = whole || statusOf(run) === "stopped" ? statusOf(run) : "failed";
-  return { status, facts, table: { head, rows }, json };
+  return { status, facts, tables: [{ head, rows }], json };
 }
 
 module.exports = { judgeBuild, judgeTests, judgeSanitizer, judgeKernels, judgePeers };

@@ -10,7 +10,8 @@ function table({ head, rows }) {
 /**
  * report.md from what report.json holds.
  * @param {{ emulated: boolean, facts: Record<string, string>, stages: { name: string, status: string, seconds: number,
- *   limit: number, facts: Record<string, unknown>, table?: { head: string[], rows: unknown[][] }, tail: string }[] }} report
+ *   limit: number, facts: Record<string, unknown>, tables?: { title?: string, head: string[], rows: unknown[][] }[],
+ *   tail: string }[] }} report
  */
 function markdown({ emulated, facts, stages }) {
   const parts = [`# GPU report${emulated ? " (emulated device: no GPU took part)" : ""}`];
@@ -21,11 +22,12 @@ function markdown({ emulated, facts, stages }) {
     `${seconds.toFixed(0)} s of ${limit.toFixed(0)}`,
   ]);
   parts.push(table({ head: ["stage", "result", "time"], rows }));
-  for (const { name, status, facts: known, table: more, tail } of stages) {
+  for (const { name, status, facts: known, tables = [], tail } of stages) {
     parts.push(`## ${name}: ${status}`);
     const said = Object.entries(known).map(([key, value]) => `${key}: ${cell(value)}`);
     if (said.length > 0) parts.push(said.join("; "));
-    if (more && more.rows.length > 0) parts.push(table(more));
+    for (const { title, ...more } of tables)
+      if (more.rows.length > 0) parts.push(...(title ? [`### ${title}`] : []), table(more));
     if (status !== "passed" && tail) parts.push(`\`\`\`text\n${tail}\n\`\`\``);
   }
   return `${parts.join("\n\n")}\n`;
