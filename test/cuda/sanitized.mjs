@@ -18,10 +18,12 @@ for (const { kernel, args } of cases(small)) {
 process.stdout.write(`${ran.size} of ${names.length} kernels on ${reason}\n`);
 
 const data = digitsDataset();
-const config = { model: "resnet20", method: "east", sparsity: 95, epochs: 6, batch: 8, seed: 5, cycleUpdateEvery: 3 };
+const short = { epochs: 6, batch: 8, cycleUpdateEvery: 3, updateEvery: 3 };
+// By the fused kernels: no library of NVIDIA's is to be watched.
+const config = { model: "resnet20", method: "east", sparsity: 95, seed: 5, conv: "fused", ...short };
 for (const storage of ["f32", "bf16"]) {
   const seen = { step: 0, topology: 0 };
-  for await (const { type } of train({ ...config, updateEvery: 3, storage }, data, { device: "cuda", stopAfter: 7 }))
+  for await (const { type } of train({ ...config, storage }, data, { device: "cuda", stopAfter: 7 }))
     if (type in seen) seen[type]++;
   process.stdout.write(`${storage}: ${seen.step} steps, ${seen.topology} changes of topology\n`);
   if (seen.step < 7 || seen.topology < 2) process.exitCode = 1;
