@@ -1,7 +1,7 @@
 // What `npm run bench` measures. A case's bytes are the traffic that no implementation avoids: every number that the
 // result depends on is read once, every result written once, in f32; what fits in registers or is read again while it
 // is in cache does not count.
-import { sample, Tensor, Topology, uniform } from "easting";
+import { resolveDevice, sample, Tensor, Topology, uniform } from "easting";
 import { native } from "../dist/native.js";
 
 /**
@@ -16,11 +16,62 @@ import { native } from "../dist/native.js";
 
 const chunk = uniform({ seed: 1, purpose: "test" }, 2 ** 18, -1, 1);
 
+/**
+ * @typedef {object} Sizes
+ * @property {number} n images of a batch
+ * @property {{ c: number, side: number }[]} stages channels and side of an image
+ * @property {number[]} densities @property {number[]} weights @property {number} images of the data set
+ * @property {{ c: number, side: number, n: number }} pool
+ */
+
+/** A CIFAR ResNet-34 at batch 128; the pool is the one behind the stem of ImageNet networks. @type {Sizes} */
+export const resnet34 = {
+  n: 128,
+  stages: [
+    { c: 64, side: 32 },
+    { c: 128, side: 16 },
+    { c: 256, side: 8 },
+    { c: 512, side: 4 },
+  ],
+  densities: [1, 0.1, 0.01, 0.001, 0.0001],
+  weights: [21265, 21265088], // stored weights at 99.9 %, and all of them
+  images: 5000,
+  pool: { c: 64, side: 112, n: 8 },
+};
+
+/** Every kernel at sizes that suit tools under which kernels run a hundred times slower. @type {Sizes} */
+export const small = {
+  n: 12,
+  stages: [
+    { c: 24, side: 8 },
+    { c: 16, side: 5 },
+  ],
+  densities: [1, 0.1, 0.01],
+  weights: [1000],
+  images: 50,
+  pool: { c: 3, side: 12, n: 2 },
+};
+
+/** The kernels of the device that tensors are made on. */
+export const kernels = () => {
+  const found = native.kernels[resolveDevice().device]?.f32;
+  if (!found) throw new Error("expected a build with CUDA");
+  return found;
+};
+
+/** Whether cuSPARSE's convolutions can be measured too; takes it and cuBLAS into use where they are. */
+export function useLibraries() {
+  if (resolveDevice().device === "cpu") return false;
+  const cusparse = native.libraries?.().some(({ name, reason }) => name === "cuSPARSE" && reason === "") ?? false;
+  native.useLibraries?.(cusparse);
+  return cusparse;
+}
+
 /** Device memory of one case. */
 export class Buffers {
   /** @type {(Tensor | Topology)[]} */
   #held = [];
-  /** Bytes held, without topologies. */
+  /** Bytes held. */
   size = 0;
 
   /** Random numbers in [-1, 1). @param {number} size */
@@ -59,11 +110,20 @@ export class Buffers {
   /** Rows and columns of a topology, by the names of the kernels' arguments. @param {Topology} topology */
   orders(topology) {
     this.#held.push(topology);
+    this.size += 12 * topology.indices.length;
     const { rowStart, rowEntry, columnStart, columnEntry, columnValue } = topology.orders;
     return {
       row: { row_start: rowStart.buffer, row_entry: rowEntry.buffer },
       column: { column_start: columnStart.buffer, column_entry: columnEntry.buffer, column_value: columnValue.buffer },
     };
+  }
+
+  /** The same tap by tap, for cuSPARSE: rows are outputs, or with `transposed` inputs. @param {Topology} topology @param {boolean} transposed */
+  taps(topology, transposed) {
+    this.#held.push(topology);
+    this.size += 8 * topology.indices.length;
+    const { start, entry, value, nonzeros } = topology.taps[transposed ? "columns" : "rows"];
+    return { tap_start: start.buffer, tap_entry: entry.buffer, tap_value: value.buffer, nonzeros };
   }
 
   dispose() {
@@ -79,27 +139,22 @@ export class Buffers {
   }
 }
 
-const n = 128;
 const classes = 10;
-/** The stages of a CIFAR ResNet-34: channels and side of an image. */
-const stages = [
-  { c: 64, side: 32 },
-  { c: 128, side: 16 },
-  { c: 256, side: 8 },
-  { c: 512, side: 4 },
-];
-const densities = [1, 0.1, 0.01, 0.001, 0.0001];
 const index = (/** @type {number} */ size) => Int32Array.from({ length: size }, (_, i) => i);
 
-/** @returns {Case[]} */
-export function cases() {
+/** @param {Sizes} sizes @param {boolean} cusparse cuSPARSE's convolutions too @returns {Case[]} */
+export function cases(sizes = resnet34, cusparse = false) {
+  const { n, stages, densities, weights } = sizes;
   return [
-    ...stages.flatMap(({ c, side }) => activationCases(c, side)),
-    ...stages.flatMap(({ c, side }) => denseConvCases(c, side)),
-    ...stages.flatMap(({ c, side }) => cosineConvCases(c, side)),
-    ...stages.flatMap(({ c, side }) => densities.flatMap((density) => sparseConvCases(c, side, density))),
-    ...[21265, 21265088].flatMap(weightCases), // stored weights of ResNet-34 at 99.9 %, and all of them
-    ...otherCases(),
+    ...stages.flatMap(({ c, side }) => activationCases(n, c, side)),
+    ...stages.flatMap(({ c, side }) => denseConvCases(n, c, side)),
+    ...stages.flatMap(({ c, side }) => cosineConvCases(n, c, side)),
+    ...stages.flatMap(({ c, side }) => densities.flatMap((density) => sparseConvCases(n, c, side, density))),
+    ...(cusparse ? stages : []).flatMap(({ c, side }) =>
+      densities.filter((density) => density < 1).flatMap((density) => cusparseConvCases(n, c, side, density)),
+    ),
+    ...weights.flatMap(weightCases),
+    ...otherCases(sizes),
   ];
 }
 
@@ -141,8 +196,8 @@ function normBackward(b, c, { x, y, dy, dx }) {
   return [x, null, y, null, dy, null, null, weight, bias, mean, deviation, true, true, y !== null, ...kinds, dx, dweight, dbias, false];
 }
 
-/** Kernels over activations [c, side, side, n]. @param {number} c @param {number} side @returns {Case[]} */
-function activationCases(c, side) {
+/** Kernels over activations [c, side, side, n]. @param {number} n @param {number} c @param {number} side @returns {Case[]} */
+function activationCases(n, c, side) {
   const size = c * side * side * n;
   const name = `${c}x${side}x${side}`;
   /**
@@ -171,6 +226,8 @@ function activationCases(c, side) {
     over("fill", 1, (b) => ({ y: b.real(size), value: 0.5 })),
     over("copy", 2, (b) => ({ x: b.real(size), y: b.real(size) })),
     over("add", 3, (b) => ({ a: b.real(size), b: b.real(size), y: b.real(size) })),
+    over("narrow", 2, (b) => ({ x: b.real(size), y: b.real(size) })),
+    over("widen", 2, (b) => ({ x: b.real(size), y: b.real(size) })),
     over("multiply", 3, (b) => ({ a: b.real(size), b: b.real(size), y: b.real(size) })),
     over("scale", 2, (b) => ({ x: b.real(size), factor: 0.5, y: b.real(size) })),
     over("scale_by", 2, (b) => ({ x: b.real(size), factor: b.reals([0.5]), y: b.real(size) })),
@@ -221,8 +278,8 @@ function activationCases(c, side) {
   ];
 }
 
-/** 3×3 convolutions that keep channels and side. @param {number} c @param {number} side @returns {Case[]} */
-function denseConvCases(c, side) {
+/** 3×3 convolutions that keep channels and side. @param {number} n @param {number} c @param {number} side @returns {Case[]} */
+function denseConvCases(n, c, side) {
   const plane = side * side * n;
   const weights = c * c * 9;
   const shape = [c, side, side, n, c, 3, 3, 1, 1];
@@ -246,8 +303,8 @@ function denseConvCases(c, side) {
   ];
 }
 
-/** The same by a fast cosine transform of each patch; about 2.5 q log2 q operations. @param {number} c @param {number} side @returns {Case[]} */
-function cosineConvCases(c, side) {
+/** The same by a fast cosine transform of each patch; about 2.5 q log2 q operations. @param {number} n @param {number} c @param {number} side @returns {Case[]} */
+function cosineConvCases(n, c, side) {
   const plane = side * side * n;
   const shape = [c, side, side, n, c, 3, 3, 1, 1];
   const flops = 2.5 * plane * 9 * c * Math.log2(9 * c);
@@ -260,9 +317,9 @@ function cosineConvCases(c, side) {
 
 /**
  * The same convolutions with weights at random positions. Channels without a connection are not read; every output is
- * written. @param {number} c @param {number} side @param {number} density @returns {Case[]}
+ * written. @param {number} n @param {number} c @param {number} side @param {number} density @returns {Case[]}
  */
-function sparseConvCases(c, side, density) {
+function sparseConvCases(n, c, side, density) {
   const plane = side * side * n;
   const nnz = Math.max(1, Math.round(density * c * c * 9));
   const positions = sample({ seed: 1, purpose: "topology" }, c * c * 9, nnz);
@@ -361,6 +418,46 @@ function sparseConvCases(c, side, density) {
   ];
 }
 
+/** The first of those by cuSPARSE, forward and backward. @param {number} n @param {number} c @param {number} side @param {number} density @returns {Case[]} */
+function cusparseConvCases(n, c, side, density) {
+  const [forward, , backward] = sparseConvCases(n, c, side, density);
+  const plane = side * side * n;
+  const shape = [c, side, side, n, c, 3, 3, 1, 1];
+  const nnz = Math.max(1, Math.round(density * c * c * 9));
+  /** One for all copies: its order takes a processor longer than the kernel takes a GPU. @type {Topology | undefined} */
+  let shared;
+  const topology = () => {
+    shared ??= new Topology([c, c, 3, 3], sample({ seed: 1, purpose: "topology" }, c * c * 9, nnz));
+    return shared;
+  };
+  return [
+    {
+      ...forward,
+      kernel: "cusparse_conv_forward",
+      args: (b) => ({
+        x: b.real(c * plane),
+        values: b.real(nnz),
+        ...b.taps(topology(), false),
+        shape,
+        y: b.real(c * plane),
+      }),
+    },
+    {
+      ...backward,
+      kernel: "cusparse_conv_backward",
+      args: (b) => ({
+        x: b.real(c * plane),
+        dy: b.real(c * plane),
+        values: b.real(nnz),
+        ...b.taps(topology(), true),
+        shape,
+        dx: b.real(c * plane),
+        dvalues: b.real(nnz),
+      }),
+    },
+  ];
+}
+
 /** Kernels over all weights at once. @param {number} size @returns {Case[]} */
 function weightCases(size) {
   const name = `${size} weights`;
@@ -410,15 +507,14 @@ function weightCases(size) {
   ];
 }
 
-/** The ends of a network, and topology updates. @returns {Case[]} */
-function otherCases() {
+/** The ends of a network, and topology updates. @param {Sizes} sizes @returns {Case[]} */
+function otherCases({ n, stages, images, pool }) {
   const labels = index(n).map((i) => i % classes);
   const logits = classes * n;
-  const images = 5000;
   const image = 3 * 32 * 32;
-  const weights = 512 * 512 * 9;
-  const k = Math.round(weights / 1000);
-  const pool = { c: 64, side: 112, n: 8 }; // behind the stem of ImageNet networks
+  const { c } = stages[stages.length - 1];
+  const weights = c * c * 9;
+  const k = Math.max(1, Math.round(weights / 1000));
   const pooled = (pool.c * pool.side ** 2 * pool.n) / 4;
   const poolShape = [pool.c, pool.side, pool.side, pool.n, pool.c, 3, 3, 2, 1];
   const poolName = `${pool.c}x${pool.side}x${pool.side} 3x3/2 batch ${pool.n}`;
@@ -435,12 +531,7 @@ function otherCases() {
       bytes: 4 * (4 + 2) * pooled,
       args: (b) => {
         const winner = b.integers(index(pooled));
-        native.kernels.cpu.f32.max_pool_forward(
-          b.real(4 * pooled),
-          /** @type {any} */ (poolShape),
-          b.real(pooled),
-          winner,
-        );
+        kernels().max_pool_forward(b.real(4 * pooled), /** @type {any} */ (poolShape), b.real(pooled), winner);
         return { dy: b.real(pooled), winner, shape: poolShape, dx: b.real(4 * pooled) };
       },
     },
@@ -490,7 +581,7 @@ function otherCases() {
     },
     {
       kernel: "top_k",
-      size: `${k} of 512x512x3x3`,
+      size: `${k} of ${c}x${c}x3x3`,
       bytes: 4 * weights + 8 * k, // scores, excluded positions; chosen positions
       args: (b) => ({
         scores: b.real(weights),

@@ -325,6 +325,25 @@ Napi::Value replay(const Napi::CallbackInfo& info) {
   });
 }
 
+// mark(number): notes when the device comes to what is queued so far.
+Napi::Value mark(const Napi::CallbackInfo& info) {
+  return guarded(info, [&] {
+    expect_no_capture("mark");
+    enqueue([number = Argument<std::int32_t>::from(info[0])] { cuda::mark(number); });
+    return info.Env().Undefined();
+  });
+}
+
+// elapsed(from, to): waits for the queue, then gives the milliseconds between two marks.
+Napi::Value elapsed(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const auto from = Argument<std::int32_t>::from(info[0]), to = Argument<std::int32_t>::from(info[1]);
+    expect_no_capture("elapsed");
+    synchronize();
+    return Napi::Number::New(info.Env(), cuda::elapsed(from, to));
+  });
+}
+
 Napi::Value free_graph(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
     const int pool = captured_from(info).pool;
@@ -573,6 +592,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   add("endCapture", end_capture);
   add("replay", replay);
   add("freeGraph", free_graph);
+  add("mark", mark);
+  add("elapsed", elapsed);
   add("libraries", libraries);
   add("useLibraries", use_libraries);
 #endif

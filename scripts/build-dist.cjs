@@ -18,7 +18,9 @@ if (process.argv.includes("--if-missing") && fresh) process.exit(0);
 rmSync(output, { recursive: true, force: true });
 rmSync(stamp, { force: true });
 const compiler = require.resolve("typescript/lib/tsc.js", { paths: [root] });
-const { status } = spawnSync(process.execPath, [compiler, "-p", root], { stdio: "inherit" });
+// Where an optional package with types of its own is not installed, --no-check leaves types alone.
+const check = process.argv.includes("--no-check") ? ["--noCheck"] : [];
+const { status } = spawnSync(process.execPath, [compiler, "-p", root, ...check], { stdio: "inherit" });
 if (status !== 0) {
   process.stderr.write("build-dist: the TypeScript compiler found errors; its messages stand above\n");
   process.exit(1);

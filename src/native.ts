@@ -191,6 +191,10 @@ export interface Addon {
   endCapture(graph: number): void;
   replay(graph: number, part: number): void;
   freeGraph(graph: number): void;
+  /** Notes, under a number, when the GPU comes to what is queued so far; only where CUDA was built in. */
+  mark(number: number): void;
+  /** Waits for the queue; milliseconds of the GPU between two marks. */
+  elapsed(from: number, to: number): number;
   /** In builds with CUDA: NVIDIA's libraries, which are opened for it; `reason` says why one cannot be used. */
   libraries?(): readonly VendorLibrary[];
   /** In builds with CUDA: takes into use cuBLAS, if it is there, and cuSPARSE, if asked, which then must be. */

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 
 /**
- * @typedef {{ ms: number, cpuMs: number, kernelMs?: number, loss: number | null, ordinaryMs?: number[] }} Step One timed
- *   step; times in milliseconds, `cpuMs` over all threads, `kernelMs` of the queue in kernels.
+ * @typedef {{ ms: number, cpuMs: number, kernelMs?: number, loss: number | null, ordinaryMs?: number[] }} Step A timed
+ *   step, the mean where a command asks for several; times in milliseconds, `cpuMs` over all threads, `kernelMs` of the queue in kernels.
  */
 
 /** A child process that runs one training step whenever it is told to, and sleeps in between. */
@@ -14,6 +14,8 @@ export class Contestant {
   /** What it said when it was ready. @type {Record<string, any>} */
   facts = {};
   peakRssBytes = 0;
+  /** Of a GPU's memory. */
+  peakDeviceBytes = 0;
   eventLoopP99Ms = 0;
   #errors = "";
   #child;
@@ -46,8 +48,8 @@ export class Contestant {
 
   async quit() {
     this.#child.stdin.end("quit\n");
-    const { peakRssBytes, eventLoopP99Ms = 0 } = await this.#answer();
-    Object.assign(this, { peakRssBytes, eventLoopP99Ms });
+    const { peakRssBytes, peakDeviceBytes = 0, eventLoopP99Ms = 0 } = await this.#answer();
+    Object.assign(this, { peakRssBytes, peakDeviceBytes, eventLoopP99Ms });
     if (this.#child.exitCode === null) await once(this.#child, "exit");
   }
 

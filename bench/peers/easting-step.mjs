@@ -1,7 +1,7 @@
 // Takes easting's side of the step benchmark: whole training steps through `fit`, one per command.
 //
-// Prints {"ready": …} on one line after the warm-up, then reads commands from standard input: "step" runs one step and
-// prints {"ms", "cpuMs", "kernelMs", "loss"}; "quit", or the end of the input, prints {"peakRssBytes", "eventLoopP99Ms"} and ends. The same protocol
+// Prints {"ready": …} on one line after the warm-up, then reads commands from standard input: "step" runs one step (--repeat of them) and
+// prints {"ms", "cpuMs", "kernelMs", "loss"}, means of a step; "quit", or the end of the input, prints {"peakRssBytes", "peakDeviceBytes", "eventLoopP99Ms"} and ends. The same protocol
 // as pytorch_step.py. A step is what training does: augmentation of a fresh batch, forward, backward, clipping where the
 // configuration clips, optimizer; its time ends when all of its work is done.
 import { monitorEventLoopDelay } from "node:perf_hooks";
@@ -11,6 +11,7 @@ import {
   fit,
   imageFormat,
   livenessOf,
+  memory,
   nnzOf,
   prepare,
   prunable,
@@ -20,6 +21,8 @@ import {
   syntheticDataset,
   Topology,
   threads,
+  useConvAlgorithm,
+  useDevice,
 } from "easting";
 import { native } from "../../dist/native.js";
 
@@ -47,8 +50,11 @@ const { values } = parseArgs({
     threads: { type: "string", default: "2" },
     /** Of activations and their gradients: f32 or bf16. */
     storage: { type: "string", default: "f32" },
+    device: { type: "string", default: "cpu" },
+    /** Steps of one command; one growth step, whatever this says. */
+    repeat: { type: "string", default: "1" },
     warmup: { type: "string", default: "2" },
-    /** At most so many steps are asked for, warm-up included. */
+    /** At most so many steps are asked for, warm-up included; with --repeat, so many commands and warm-up steps. */
     steps: { type: "string", default: "200" },
     /** Weights and masks of this checkpoint or run folder instead of random ones. */
     checkpoint: { type: "string" },
@@ -58,9 +64,11 @@ const batch = Number(values.batch);
 threads(Number(values.threads));
 
 const growth = values.config === "growth-step";
-const stepsPerCommand = growth ? growthInterval : 1;
+const repeat = growth ? 1 : Number(values.repeat);
+const [warmup, turns] = [Number(values.warmup), Number(values.steps) - Number(values.warmup)];
+const steps = (growth ? growthInterval * warmup : warmup) + (growth ? growthInterval : repeat) * turns;
 /** At most 100 MB of them; seldom a whole epoch, whose end would fall into a step's time. */
-const images = batch * Math.min(Number(values.steps) * stepsPerCommand + 1, 251);
+const images = batch * Math.min(steps + 1, 251);
 const blank = syntheticDataset({ classes: 10, shape: [3, 32, 32], count: images, testCount: 1, validation: "none" });
 const data = { ...blank, augmentation: /** @type {const} */ ({ pad: 4, mode: "reflect", flip: true }) };
 
@@ -80,7 +88,9 @@ const recipe = prepare(
 const { model } = recipe;
 const { content } = values.checkpoint ? await resolveCheckpoint(values.checkpoint) : { content: null };
 const asTrained = content ? [{ name: "as trained", onStart: () => loadNetwork(content) }] : [];
-const events = fit(model, data, { ...recipe.fit, callbacks: [...recipe.callbacks, ...asTrained] });
+const device = /** @type {import("easting").DeviceRequest} */ (values.device);
+useConvAlgorithm(model, recipe.config.conv, useDevice(device).device);
+const events = fit(model, data, { ...recipe.fit, device, callbacks: [...recipe.callbacks, ...asTrained] });
 
 /**
  * Weights, masks and running statistics of a trained network; what it has beyond this one (DyReLU) is left out.
@@ -104,36 +114,45 @@ function loadNetwork({ sections }) {
   for (const [name, buffer] of model.buffers()) buffer.write(sections.get(`buffer/${name}`) ?? buffer.dataSync());
 }
 
-/** One training step, to the end of its last kernel. */
-async function step() {
-  const cpu = process.cpuUsage();
-  const busy = native.busy();
-  const start = performance.now();
-  let loss = Number.NaN;
+/** @returns {Promise<number>} the loss of the next training step */
+async function loss() {
   for (;;) {
     const { value, done } = await events.next();
     if (done) throw new Error("expected a step, got the end of training: ask for fewer than --steps");
-    if (value.type !== "step") continue;
-    loss = value.loss;
-    break;
+    if (value.type === "step") return value.loss;
   }
-  await synchronize();
-  const ms = performance.now() - start;
-  const { user, system } = process.cpuUsage(cpu);
-  return { ms, cpuMs: (user + system) / 1000, kernelMs: 1000 * (native.busy() - busy), loss };
 }
 
-/** The step that a command asks for; with growth steps, the ordinary ones before it too. */
-async function turn() {
-  const ordinary = [];
-  for (let k = 1; k < stepsPerCommand; k++) ordinary.push((await step()).ms);
-  return { ...(await step()), ...(growth && { ordinaryMs: ordinary }) };
+/** So many training steps, to the end of the last kernel. @param {number} count */
+async function train(count) {
+  const cpu = process.cpuUsage();
+  const busy = native.busy();
+  const start = performance.now();
+  let last = Number.NaN;
+  for (let k = 0; k < count; k++) last = await loss();
+  await synchronize();
+  const ms = (performance.now() - start) / count;
+  const { user, system } = process.cpuUsage(cpu);
+  return {
+    ms,
+    cpuMs: (user + system) / 1000 / count,
+    kernelMs: (1000 * (native.busy() - busy)) / count,
+    loss: last,
+  };
+}
+
+/** What a command asks for; with growth steps, the ordinary ones before it too. @param {number} count */
+async function turn(count) {
+  if (!growth) return train(count);
+  const ordinaryMs = [];
+  for (let k = 1; k < growthInterval; k++) ordinaryMs.push((await train(1)).ms);
+  return { ...(await train(1)), ordinaryMs };
 }
 
 const say = (/** @type {unknown} */ record) => process.stdout.write(`${JSON.stringify(record)}\n`);
 
 const losses = [];
-for (let k = 0; k < Number(values.warmup); k++) losses.push((await turn()).loss);
+for (let k = 0; k < warmup; k++) losses.push((await turn(1)).loss);
 const parameters = prunable(model.parameters());
 const { liveWeights, liveLogits, layers } = livenessOf(model, data.shape);
 const alive = new Map(
@@ -160,10 +179,15 @@ const delay = monitorEventLoopDelay({ resolution: 1 });
 delay.enable();
 for await (const line of createInterface({ input: process.stdin })) {
   if (line.trim() === "quit") break;
-  say(await turn());
+  say(await turn(repeat));
 }
 await events.return(undefined);
+const { peak } = values.device === "cpu" ? { peak: 0 } : memory();
 recipe.fit.optimizer.dispose();
 model.dispose();
-say({ peakRssBytes: process.resourceUsage().maxRSS * 1024, eventLoopP99Ms: delay.percentile(99) / 1e6 });
+say({
+  peakRssBytes: process.resourceUsage().maxRSS * 1024,
+  peakDeviceBytes: peak,
+  eventLoopP99Ms: delay.percentile(99) / 1e6,
+});
 process.exit(0);

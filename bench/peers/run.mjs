@@ -6,52 +6,33 @@ import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { resolveCheckpoint, resolveDevice, threads, version } from "easting";
+import { resolveCheckpoint, threads, useDevice, version } from "easting";
 import { Contestant } from "./contestant.mjs";
+import { cpu, cuda, number } from "./devices.mjs";
 
 const USAGE = `Usage: npm run bench:peers -- [options]
 
   --rows LIST        net:sparsity:config,…; sparsity in percent, config rigl, east, east-dyrelu or growth-step
-                     (default: the rows that the project promises)
+                     (default: the rows that the project promises; of a GPU, four)
   --checkpoint PATH  masks and weights of this checkpoint or run folder instead of random masks; the rows must fit its
                      network, and default to the one row it was trained as
   --rounds K         rounds in which every contestant runs in turn (default 5)
   --warmup K         steps of each contestant before the first round (default 2; easting at least 10)
   --threads T        threads of each contestant (default 2)
+  --device NAME      cpu (default) or cuda, for all
   --batch N          images per step (default 128)
   --storage TYPE     of our activations and their gradients: f32 (default) or bf16
   --json             one JSON object on standard output instead of a table`;
 
-const promised = [
-  "resnet34:99:rigl",
-  "resnet34:99.9:rigl",
-  "resnet34:99.95:rigl",
-  "resnet34:99.9:east",
-  "resnet34:99.95:east",
-  "resnet34:99.99:east",
-  "resnet34:99.9:east-dyrelu",
-  "resnet50:99.9:rigl",
-  "resnet34:99.9:growth-step",
-];
 /** What PyTorch runs against each configuration. @type {Record<string, string>} */
 const opponents = { rigl: "rigl", east: "east", "east-dyrelu": "east-dyrelu", "growth-step": "dense" };
-/** PyTorch's three forms; the faster of the fp32 ones is "the best fp32". */
-const forms = [
-  { name: "fp32 channels_last", precision: "fp32", layout: "channels_last" },
-  { name: "fp32 contiguous", precision: "fp32", layout: "contiguous" },
-  { name: "bf16 channels_last", precision: "bf16", layout: "channels_last" },
-];
 /** Ours are short, and the first ones of a process meet memory that has never been touched. */
 const settlingSteps = 10;
-/** So that the threads of the one before are asleep. */
-const pauseMs = 50;
-
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "..", "..");
-const python = join(root, "build", "peers-venv", "bin", "python");
 
 /** @typedef {{ net: string, sparsity: number, config: string }} Row */
-/** @typedef {{ threads: number, batch: number, rounds: number, warmup: number, checkpoint: string | undefined, storage: string }} Options */
+/** @typedef {{ threads: number, batch: number, rounds: number, warmup: number, checkpoint: string | undefined, storage: string, device: string, repeat: number }} Options */
 
 /** @param {string} sentence @returns {never} */
 function fail(sentence) {
@@ -70,6 +51,7 @@ function readOptions() {
         rounds: option("5"),
         warmup: option("2"),
         threads: option("2"),
+        device: option("cpu"),
         batch: option("128"),
         storage: option("f32"),
         json: { type: "boolean", default: false },
@@ -113,13 +95,21 @@ async function rowOf(path) {
   return parseRow(`${config.model}:${config.sparsity}:${trained}`);
 }
 
-/** Makes PyTorch ready; otherwise says why not, in one sentence, and returns it. */
-function setUp() {
-  const { status, stdout, error } = spawnSync("bash", [join(here, "setup.sh")], { encoding: "utf8" });
-  const sentence = stdout?.trim();
-  if (status === 0) return null;
-  if (status === 3) return sentence;
-  return `PyTorch could not be set up here (${error?.message ?? `setup.sh ended with ${status}`}), so the comparison with it is skipped.`;
+/**
+ * The Python with a PyTorch for this device, that of the system where it has one for a GPU; or why there is none, in one
+ * sentence.
+ * @param {string} device
+ */
+function findPyTorch(device) {
+  const usable = ["-c", "import sys, torch; sys.exit(not torch.cuda.is_available())"];
+  if (device === "cuda" && spawnSync("python3", usable).status === 0) return { python: "python3", skipped: null };
+  const name = device === "cuda" ? "peers-venv-cuda" : "peers-venv";
+  const { status, stdout, error } = spawnSync("bash", [join(here, "setup.sh"), name], { encoding: "utf8" });
+  const python = join(root, "build", name, "bin", "python");
+  if (status === 0) return { python, skipped: null };
+  if (status === 3) return { python, skipped: stdout?.trim() };
+  const why = error?.message ?? `setup.sh ended with ${status}`;
+  return { python, skipped: `PyTorch could not be set up here (${why}), so the comparison with it is skipped.` };
 }
 
 /** @param {number[]} numbers */
@@ -141,7 +131,7 @@ function grouped(rows) {
 }
 
 /** @param {Row} row @param {Options} options */
-function easting({ net, sparsity, config }, { threads, batch, rounds, warmup, checkpoint, storage }) {
+function easting({ net, sparsity, config }, { threads, batch, rounds, warmup, checkpoint, storage, device, repeat }) {
   const args = {
     net,
     sparsity,
@@ -149,6 +139,8 @@ function easting({ net, sparsity, config }, { threads, batch, rounds, warmup, ch
     threads,
     batch,
     storage,
+    device,
+    repeat,
     warmup: Math.max(warmup, settlingSteps),
     steps: Math.max(warmup, settlingSteps) + rounds,
     ...(checkpoint && { checkpoint }),
@@ -160,8 +152,9 @@ function easting({ net, sparsity, config }, { threads, batch, rounds, warmup, ch
   ]);
 }
 
-/** @param {Row} row @param {typeof forms[number]} form @param {Options} options */
-function torch({ net, sparsity, config }, { name, precision, layout }, { threads, batch, warmup }) {
+/** @param {Row} row @param {import("./devices.mjs").Form} form @param {Options} options */
+function torch({ net, sparsity, config }, { name, precision, layout, graph }, options) {
+  const { threads, batch, warmup, device, repeat } = options;
   const args = {
     net,
     sparsity: 1 - sparsity / 100,
@@ -170,12 +163,16 @@ function torch({ net, sparsity, config }, { name, precision, layout }, { threads
     layout,
     threads,
     batch,
-    warmup,
+    device,
+    repeat,
+    // cuDNN tries its algorithms in the first steps.
+    warmup: device === "cuda" ? Math.max(warmup, settlingSteps) : warmup,
   };
   const flags = Object.entries(args).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
   return new Contestant(`PyTorch ${net} ${opponents[config]} ${name}`, python, [
     join(here, "pytorch_step.py"),
     ...flags,
+    ...(graph ? ["--graph"] : []),
   ]);
 }
 
@@ -188,8 +185,8 @@ function checkSame(ours, theirs) {
       );
 }
 
-/** @param {Contestant} contestant */
-function summary({ steps, peakRssBytes }) {
+/** @param {Contestant} contestant @returns {import("./devices.mjs").Summary} */
+function summary({ steps, peakRssBytes, peakDeviceBytes }) {
   const ms = steps.map((step) => step.ms);
   return {
     ms: median(ms),
@@ -197,6 +194,7 @@ function summary({ steps, peakRssBytes }) {
     maxMs: Math.max(...ms),
     cpuMs: median(steps.map((step) => step.cpuMs)),
     rssMb: peakRssBytes / 1e6,
+    deviceMb: peakDeviceBytes / 1e6,
   };
 }
 
@@ -220,7 +218,7 @@ async function contest(rows, options) {
     }
     /** @type {Contestant[]} */
     const theirs = [];
-    for (const form of forms) {
+    for (const form of skipped ? [] : meeting.forms) {
       const contestant = torch(rows[0], form, options);
       note(`Warming up ${contestant.name} …`);
       theirs.push(contestant);
@@ -231,7 +229,7 @@ async function contest(rows, options) {
     for (let round = 1; round <= options.rounds; round++) {
       note(`Round ${round} of ${options.rounds} …`);
       for (const contestant of all) {
-        await pause(pauseMs);
+        await pause(meeting.pauseMs);
         await contestant.step();
       }
     }
@@ -244,36 +242,22 @@ async function contest(rows, options) {
 }
 
 /** @param {Row} row @param {Contestant} ours @param {Contestant[]} theirs @param {Options} options */
-function result(row, ours, theirs, { threads, batch, rounds, checkpoint }) {
+function result(row, ours, theirs, { threads, batch, rounds, checkpoint, repeat }) {
   const easting = summary(ours);
-  const [channelsLast, contiguous, bf16] = theirs.map(summary);
-  const fp32 = channelsLast.ms <= contiguous.ms ? channelsLast : contiguous;
   const ordinary = ours.steps.flatMap((step) => step.ordinaryMs ?? []);
   const { fullWeights, storedWeights, liveWeights, liveLogits, losses } = ours.facts;
   return {
     ...row,
     threads,
-    eastingMs: easting.ms,
-    torchFp32Ms: fp32.ms,
-    torchBf16Ms: bf16.ms,
-    ratioFp32: fp32.ms / easting.ms,
-    ratioBf16: bf16.ms / easting.ms,
-    rssMb: easting.rssMb,
-    torchRssMb: fp32.rssMb,
     batch,
     rounds,
+    stepsPerRound: repeat,
     masks: checkpoint ?? "random",
+    eastingMs: easting.ms,
     eastingMinMs: easting.minMs,
     eastingMaxMs: easting.maxMs,
     eastingCpuMs: easting.cpuMs,
-    torchFp32Layout: fp32 === channelsLast ? "channels_last" : "contiguous",
-    torchFp32ChannelsLastMs: channelsLast.ms,
-    torchFp32ContiguousMs: contiguous.ms,
-    torchFp32MinMs: fp32.minMs,
-    torchFp32MaxMs: fp32.maxMs,
-    torchFp32CpuMs: fp32.cpuMs,
-    torchBf16CpuMs: bf16.cpuMs,
-    torchBf16RssMb: bf16.rssMb,
+    ...meeting.compare(easting, theirs.map(summary)),
     ...(ordinary.length > 0 && {
       eastingOrdinaryMs: median(ordinary),
       // What an update every 100 steps adds to training.
@@ -284,7 +268,7 @@ function result(row, ours, theirs, { threads, batch, rounds, checkpoint }) {
     liveWeights,
     liveLogits,
     eastingLoss: [...losses, ...ours.steps.map((step) => step.loss)],
-    torchLoss: theirs[0].steps.map((step) => step.loss),
+    torchLoss: theirs[0]?.steps.map((step) => step.loss),
   };
 }
 
@@ -298,7 +282,7 @@ function machine() {
     cpu: cpus()[0]?.model ?? "unknown",
     cores: cpus().length,
     bf16,
-    device: resolveDevice("cpu").reason,
+    device: reason,
     easting: version,
     node: process.version,
     loadAverage: loadavg()[0],
@@ -309,22 +293,12 @@ function machine() {
 
 /** @param {Result[]} rows */
 function table(rows) {
-  const number = (/** @type {number} */ value) => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
-  /** @type {[string, (row: Result) => string][]} */
+  /** @type {[string, (row: import("./devices.mjs").Row) => string][]} */
   const columns = [
     ["net", ({ net }) => net],
     ["sparsity", ({ sparsity }) => `${sparsity} %`],
     ["config", ({ config }) => config],
-    ["easting ms", (row) => number(row.eastingMs)],
-    ["(cpu)", (row) => number(row.eastingCpuMs)],
-    ["fp32 ms", (row) => number(row.torchFp32Ms)],
-    ["(cpu)", (row) => number(row.torchFp32CpuMs)],
-    ["bf16 ms", (row) => number(row.torchBf16Ms)],
-    ["(cpu)", (row) => number(row.torchBf16CpuMs)],
-    ["× fp32", (row) => number(row.ratioFp32)],
-    ["× bf16", (row) => number(row.ratioBf16)],
-    ["MB", (row) => number(row.rssMb)],
-    ["torch MB", (row) => number(row.torchRssMb)],
+    ...meeting.columns,
     [
       "live",
       (row) => `${((100 * row.liveWeights) / row.storedWeights).toFixed(0)} %${row.liveLogits === 0 ? " †" : ""}`,
@@ -351,6 +325,8 @@ if (given.help) {
   process.stdout.write(`${USAGE}\n`);
   process.exit(0);
 }
+if (given.device !== "cpu" && given.device !== "cuda") fail(`--device: expected cpu or cuda, got ${given.device}`);
+const meeting = { cpu, cuda }[given.device];
 const { checkpoint } = given;
 const options = {
   checkpoint,
@@ -359,8 +335,10 @@ const options = {
   threads: whole(given.threads, "--threads"),
   batch: whole(given.batch, "--batch"),
   storage: given.storage,
+  device: given.device,
+  repeat: meeting.repeat,
 };
-let rows = given.rows?.split(",").map(parseRow) ?? promised.map(parseRow);
+let rows = given.rows?.split(",").map(parseRow) ?? meeting.rows.map(parseRow);
 if (checkpoint) {
   const own = await rowOf(checkpoint).catch((error) => fail(error.message));
   if (!given.rows) rows = [own];
@@ -369,11 +347,19 @@ if (checkpoint) {
       fail(`--rows: expected ${own.net}:${own.sparsity}:…, what ${checkpoint} was trained as, got ${net}:${sparsity}`);
 }
 
-const skipped = setUp();
-if (skipped) {
+/** @type {string} */
+let reason;
+try {
+  reason = useDevice(given.device).reason;
+} catch (error) {
+  fail(/** @type {Error} */ (error).message);
+}
+const { python, skipped } = findPyTorch(given.device);
+if (skipped && given.device === "cpu") {
   process.stdout.write(given.json ? `${JSON.stringify({ rows: [], skipped })}\n` : `${skipped}\n`);
   process.exit(0);
 }
+if (skipped) note(skipped);
 threads(options.threads);
 const about = machine();
 if (about.loadAverage > 0.5)
@@ -388,7 +374,8 @@ for (const group of grouped(rows)) {
     process.exitCode = 1;
   }
 }
-if (given.json) process.stdout.write(`${JSON.stringify({ rows: results, machine: about })}\n`);
+if (given.json)
+  process.stdout.write(`${JSON.stringify({ rows: results, machine: about, ...(skipped && { skipped }) })}\n`);
 else {
   const { cpu, device, bf16 } = about;
   process.stdout.write(

@@ -17,6 +17,7 @@ std::atomic<int> device{0};
 std::atomic<bool> in_use{false};
 std::atomic<const char*> kernel{nullptr};
 cudaStream_t queue = nullptr;
+std::map<int, cudaEvent_t> marks;
 
 // Exists to ask whether this build holds code for the device.
 __global__ void probe() {}
@@ -152,6 +153,24 @@ bool used() { return queue != nullptr; }
 
 void synchronize() {
   if (queue) check(cudaStreamSynchronize(queue), "cudaStreamSynchronize");
+}
+
+void mark(int number) {
+  cudaEvent_t& event = marks[number];
+  if (!event) check(cudaEventCreateWithFlags(&event, cudaEventDefault), "cudaEventCreateWithFlags");
+  check(cudaEventRecord(event, stream()), "cudaEventRecord");
+}
+
+double elapsed(int from, int to) {
+  for (const int number : {from, to})
+    if (!marks.contains(number))
+      throw std::invalid_argument("elapsed: expected a mark, got none with number " + std::to_string(number));
+  enter();
+  float milliseconds = 0;
+  check(cudaEventSynchronize(marks[from]), "cudaEventSynchronize");
+  check(cudaEventSynchronize(marks[to]), "cudaEventSynchronize");
+  check(cudaEventElapsedTime(&milliseconds, marks[from], marks[to]), "cudaEventElapsedTime");
+  return milliseconds;
 }
 
 // A block that became too small is kept: what was queued or captured may still use it. Sizes double, so that all of them

@@ -41,6 +41,11 @@ void finish_calls();
 // Returns once all work queued so far is done. Nothing where CUDA was never used.
 void synchronize();
 
+// Queues a note, under a number of the caller's, of when the device comes to it.
+void mark(int number);
+// Milliseconds on the device from one mark to another. Waits for both. Call it while nothing is being queued.
+double elapsed(int from, int to);
+
 // The entry of kernels.def that is queued from now on, for messages.
 void name_kernel(const char* name);
 
