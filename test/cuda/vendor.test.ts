@@ -1,5 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ConvShape, native } from "../../src/native.js";
@@ -137,4 +139,19 @@ describe("NVIDIA's libraries", () => {
     const other = process.execPath; // loads as little as any file that is no library
     expect(complaint("cusparse", { EASTING_CUSPARSE: other })).toContain(`expected the library ${other}, got none`);
   });
+
+  const standIns = join(process.env.EASTING_PREBUILD ?? "", "build", "Release");
+  it.skipIf(!existsSync(join(standIns, "libcusparse.so.12")))(
+    "are looked for in EASTING_CUDA_LIBRARY_PATH first",
+    () => {
+      const folder = mkdtempSync(join(tmpdir(), "easting-cuda-"));
+      const file = join(folder, "libcusparse.so.12");
+      copyFileSync(join(standIns, "libcusparse.so.12"), file);
+      const script = 'import { native } from "./dist/native.js"; console.log(native.libraries()[0].file)';
+      const env = { ...process.env, EASTING_CUDA_LIBRARY_PATH: `/nowhere:${folder}` };
+      const found = spawnSync(process.execPath, ["--input-type=module", "-e", script], { env, encoding: "utf8" });
+      rmSync(folder, { recursive: true });
+      expect(found.stdout).toBe(`${file}\n`);
+    },
+  );
 });

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <cstdlib>
+#include <sstream>
 #include <stdexcept>
 #include <vector>
 
@@ -18,7 +19,11 @@ Opened::Opened(const char* name, const char* suffix, std::initializer_list<const
     candidates = {named};
   } else {
     const char* toolkit = std::getenv("CUDA_PATH");
+    const char* folders = std::getenv("EASTING_CUDA_LIBRARY_PATH");
     for (const char* file : files) {
+      std::istringstream each(folders ? folders : "");
+      for (std::string folder; std::getline(each, folder, ':');)
+        if (!folder.empty()) candidates.push_back(folder + "/" + file);
       candidates.emplace_back(file);
       if (toolkit && *toolkit) candidates.push_back(std::string(toolkit) + "/lib64/" + file);
       candidates.push_back(std::string("/usr/local/cuda/lib64/") + file);
