@@ -1,9 +1,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { decodeModel, interpret, normalized } from "../../src/compile/index.js";
+import { decodeModel, type Int8Graph, interpret, normalized, openModel } from "../../src/compile/index.js";
 import { loadWasm } from "../../src/compile/targets/wasm/loader.js";
 import { openDataset } from "../../src/data/index.js";
+import { load, Network } from "../../src/inference/index.js";
 import { available, runHeader } from "../compile/targets/c-compiler.js";
 import { python } from "../python/python.js";
 import { easting, temporaryFolder } from "./easting.js";
@@ -21,7 +22,7 @@ let labels: ArrayLike<number>;
 let classes: number[];
 
 const largest = (logits: ArrayLike<number>) => Array.from(logits).indexOf(Math.max(...Array.from(logits)));
-const each = (f: (i: number) => number) => Array.from({ length: IMAGES }, (_, i) => f(i));
+const each = <T>(f: (i: number) => T) => Array.from({ length: IMAGES }, (_, i) => f(i));
 /** Classes by logits of all images, one behind the other. */
 const classesOf = (logits: Float32Array | Int32Array) => each((i) => largest(logits.subarray(10 * i, 10 * (i + 1))));
 
@@ -52,6 +53,20 @@ describe("a network trained by EAST, compiled to every target, classifies 100 im
     expect(each((i) => Number(classes[i] === labels[i])).reduce((a, b) => a + b)).toBeGreaterThan(50);
   });
 
+  it("in the addon", async () => {
+    using network = await load(at("model.easting"));
+    const found = await network.run(each(image), { layout: "chw" });
+    expect(found.map(({ index }) => index)).toEqual(classes);
+  });
+
+  it("as weights for PyTorch, brought back", () => {
+    compileTo("model.safetensors", "--target", "safetensors");
+    expect(easting("import", at("model.safetensors"), "-o", at("imported.ckpt")).status).toBe(0);
+    expect(easting("compile", at("imported.ckpt"), "-o", at("imported.easting")).status).toBe(0);
+    const graph = decodeModel(readFileSync(at("imported.easting")));
+    expect(each((i) => largest(interpret(graph, normalized(graph, image(i)))))).toEqual(classes);
+  });
+
   it.skipIf(!available("gcc"))("in C", () => {
     const { logits, selfTest } = runHeader(compileTo("model.h", "--target", "c"), images);
     expect(selfTest).toBe(0);
@@ -73,14 +88,22 @@ describe("a network trained by EAST, compiled to every target, classifies 100 im
     expect(each((i) => largest(logits[i]))).toEqual(classes);
   });
 
-  it.skipIf(!available("gcc"))("in integers, with the same logits in C and WebAssembly, bit by bit", async () => {
-    const { logits, selfTest } = runHeader(compileTo("model.h", "--target", "c", "--int8"), images);
-    expect(selfTest).toBe(0);
-    const network = await loadWasm(compileTo("int8.wasm", "--target", "wasm", "--int8"));
-    const inC = new Int32Array(logits);
-    for (let i = 0; i < IMAGES; i++) expect(network.run(image(i)).logits).toEqual(inC.slice(10 * i, 10 * (i + 1)));
-    // Integers are coarser: an image between two classes may change sides.
-    const alike = classesOf(inC).filter((index, i) => index === classes[i]).length;
-    expect(alike).toBeGreaterThanOrEqual(97);
-  });
+  it.skipIf(!available("gcc"))(
+    "in integers, with the same logits in C, WebAssembly and the addon, bit by bit",
+    async () => {
+      const { logits, selfTest } = runHeader(compileTo("model.h", "--target", "c", "--int8"), images);
+      expect(selfTest).toBe(0);
+      const network = await loadWasm(compileTo("int8.wasm", "--target", "wasm", "--int8"));
+      const inC = new Int32Array(logits);
+      for (let i = 0; i < IMAGES; i++) expect(network.run(image(i)).logits).toEqual(inC.slice(10 * i, 10 * (i + 1)));
+      const { graph } = openModel(compileTo("int8.easting", "--int8"));
+      using addon = new Network(graph);
+      const scale = Math.fround((graph as Int8Graph).logitScale);
+      for (const [i, { logits }] of (await addon.run(each(image), { layout: "chw" })).entries())
+        expect(logits).toEqual(Float32Array.from(inC.slice(10 * i, 10 * (i + 1)), (sum) => Math.fround(sum) * scale));
+      // Integers are coarser: an image between two classes may change sides.
+      const alike = classesOf(inC).filter((index, i) => index === classes[i]).length;
+      expect(alike).toBeGreaterThanOrEqual(97);
+    },
+  );
 });

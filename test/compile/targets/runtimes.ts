@@ -1,6 +1,7 @@
 import type { Graph, Int8Graph } from "../../../src/compile/index.js";
 import { interpret, interpretInt8, normalized, type Target, targets } from "../../../src/compile/index.js";
 import { loadWasm } from "../../../src/compile/targets/wasm/loader.js";
+import { Network } from "../../../src/inference/index.js";
 import { available, interleaved, runHeader } from "./c-compiler.js";
 
 type Logits = readonly ArrayLike<number>[];
@@ -53,5 +54,25 @@ async function inWasm(graph: Graph, int8: Int8Graph | undefined, images: readonl
   return images.map((image) => network.run(interleaved(image, graph.image.shape[0])).logits);
 }
 
+const addon: Runtime = {
+  name: "the addon",
+  here: true,
+  f32: (graph, images) => inAddon(graph, images),
+  int8: async (_, int8, images) => {
+    const sums = (logit: number) => Math.round(logit / int8.logitScale);
+    const logits = await inAddon(int8, images);
+    for (const logit of logits.flatMap((each) => [...each]))
+      if (Math.fround(Math.fround(sums(logit)) * int8.logitScale) !== logit)
+        throw new Error(`expected a logit that stands for a whole number, got ${logit}`);
+    return logits.map((each) => Int32Array.from(each, sums));
+  },
+};
+
+async function inAddon(graph: Graph | Int8Graph, images: readonly Uint8Array[]): Promise<Float32Array[]> {
+  using network = new Network(graph);
+  const found = await network.run(images, { layout: "chw" });
+  return found.map(({ logits }) => Float32Array.from(logits));
+}
+
 /** All that must agree with the interpreter. */
-export const runtimes: readonly Runtime[] = [c, wasm];
+export const runtimes: readonly Runtime[] = [c, wasm, addon];
