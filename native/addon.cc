@@ -182,7 +182,8 @@ Napi::Value upload(const Napi::CallbackInfo& info) {
     enqueue([copy, target, device] {
 #ifdef EASTING_CUDA
       if (device == Device::cuda) {
-        if (cuda::retain(copy)) return cuda::copy_from_host(target, copy->data(), copy->size());
+        if (const void* kept = cuda::retain(copy->data(), copy->size()))
+          return cuda::copy_from_host(target, kept, copy->size());
         return cuda::upload(target, copy->data(), copy->size());
       }
 #endif

@@ -1,5 +1,6 @@
 #include "graph.h"
 
+#include <cstring>
 #include <stdexcept>
 #include <utility>
 
@@ -59,9 +60,13 @@ void Graph::replay(int part) {
   check(cudaGraphLaunch(exec_of(found->second.exec), stream()), "cudaGraphLaunch");
 }
 
-bool retain(std::shared_ptr<const void> data) {
-  if (capture) capture->constants.push_back(std::move(data));
-  return capture != nullptr;
+const void* retain(const void* data, std::size_t bytes) {
+  if (!capture) return nullptr;
+  void* copy = nullptr;
+  check(cudaMallocHost(&copy, bytes), "cudaMallocHost");
+  capture->constants.emplace_back(copy, [](void* block) { static_cast<void>(cudaFreeHost(block)); });
+  std::memcpy(copy, data, bytes);
+  return copy;
 }
 
 }  // namespace easting::cuda

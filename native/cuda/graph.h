@@ -1,5 +1,6 @@
 // Work on the device that is queued once and then again and again as a whole, without the host's share in it.
 #pragma once
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <vector>
@@ -27,7 +28,7 @@ class Graph {
   std::map<int, Part> parts_;
 };
 
-// While something is captured: keeps `data` as long as the part that reads it. False while nothing is.
-bool retain(std::shared_ptr<const void> data);
+// While something is captured: a copy in pinned memory that lives as long as the part that reads it. Null while nothing is.
+const void* retain(const void* data, std::size_t bytes);
 
 }  // namespace easting::cuda

@@ -4,6 +4,7 @@ import { train } from "../../../src/east/index.js";
 import { native } from "../../../src/native.js";
 import { sampling } from "../../../src/sparse/diagnostics/sampling.js";
 import { diagnostics } from "../../../src/sparse/index.js";
+import { defaultDevice } from "../../../src/tensor/index.js";
 import { type Callback, readEvents } from "../../../src/train/index.js";
 import { collect, fewDigits, only, sha256, temporaryFolders } from "../../train/tiny.js";
 
@@ -33,7 +34,7 @@ describe("diagnostics of a run", () => {
   });
 
   it("leave the kernels of steps without a look as they are", async () => {
-    const kernels = native.kernels.cpu.f32 as unknown as Record<string, (...list: unknown[]) => void>;
+    const kernels = native.kernels[defaultDevice]?.f32 as unknown as Record<string, (...list: unknown[]) => void>;
     /** Names of the kernels that each step calls, in order. */
     const calls = async (callbacks: readonly Callback[]) => {
       const step: string[] = [];
