@@ -13,7 +13,7 @@ const root = resolve(__dirname, "..");
 // What computes with tensors, but for two files about the processor's own kernels and one that trains by every method.
 const all = ["test/cuda", "test/nn", "test/ops", "test/optim", "test/sparse", "test/tensor"];
 const left = ["test/ops/blocked-conv.test.ts", "test/ops/instruction-sets.test.ts", "test/sparse/conformance.test.ts"];
-const indexing = ["test/ops/cases.test.ts", "test/ops/sparse-conv.test.ts"];
+const indexing = ["test/ops/cases.test.ts", "test/cuda/top-k.test.ts", "test/cuda/steps.test.ts"];
 
 function run(script, args, env) {
   const { status } = spawnSync(process.execPath, [join(root, script), ...args], {

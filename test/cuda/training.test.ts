@@ -1,52 +1,15 @@
-import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { type TrainConfigInput, type TrainOptions, train } from "../../src/east/index.js";
 import { native } from "../../src/native.js";
 import { useDevice } from "../../src/tensor/index.js";
-import { readCheckpoint } from "../../src/train/index.js";
-import { collect, fewDigits, only, sha256, temporaryFolders } from "../train/tiny.js";
-
-const folder = temporaryFolders();
-const data = fewDigits(32); // 4 steps per epoch
-const config: TrainConfigInput = {
-  ...{ model: "resnet20", method: "east", sparsity: 95, epochs: 6, batch: 8, seed: 5 },
-  ...{ cycleUpdateEvery: 3, updateEvery: 5 },
-};
+import { sha256 } from "../train/tiny.js";
+import { run } from "./east-run.js";
 
 afterEach(() => {
   vi.restoreAllMocks();
   useDevice("cuda");
 });
 
-async function run(options: TrainOptions, changes: Partial<TrainConfigInput> = {}) {
-  const out = options.out ?? folder();
-  const events = await collect(train({ ...config, ...changes }, data, { device: "cuda", ...options, out }));
-  const losses = only(events, "step").map(({ loss }) => loss);
-  return { out, events, losses, checkpoint: (step: number) => join(out, "checkpoints", checkpointName(step)) };
-}
-
-const checkpointName = (step: number) => `step-${String(step).padStart(8, "0")}.ckpt`;
-
-/** Positions of the weights that exist, by tensor. */
-async function topologies(path: string): Promise<Map<string, number[]>> {
-  const { sections } = await readCheckpoint(path);
-  const found = [...sections].filter(([name]) => name.startsWith("topology/"));
-  return new Map(found.map(([name, positions]) => [name, [...positions]]));
-}
-
 describe.skipIf(native.devices().cudaDevices.length === 0)("a run of EAST on CUDA", () => {
-  it("takes the CPU's steps: the same topologies after two updates, losses to 1e-4", async () => {
-    const cpu = await run({ device: "cpu", stopAfter: 7 });
-    const cuda = await run({ stopAfter: 7 });
-    expect(only(cuda.events, "topology").map(({ step }) => step)).toEqual([3, 6]);
-    expect(cuda.losses).toHaveLength(7);
-    for (const [i, loss] of cuda.losses.entries())
-      expect(Math.abs(loss / cpu.losses[i] - 1), `step ${i + 1}`).toBeLessThan(1e-4);
-    const expected = await topologies(cpu.checkpoint(7));
-    expect(expected.size).toBeGreaterThan(10);
-    expect(await topologies(cuda.checkpoint(7))).toEqual(expected);
-  });
-
   it("replays what stands still, with the bytes of steps that run one by one", async () => {
     const replay = vi.spyOn(native, "replay");
     const halves: number[] = []; // that were replayed up to the end of each step
