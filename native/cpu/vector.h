@@ -19,23 +19,16 @@ namespace easting::EASTING_VARIANT {
 using Stored = EASTING_STORED;    // of activations and their gradients
 using Real = Arithmetic<Stored>;  // of everything else
 
-// One AVX-512 or AVX2 register, four of SSE or NEON. Of two AVX2 registers GCC 12 keeps every vector in memory, written in
-// parts and read whole, and a sparse convolution takes ten times as long.
-#if EASTING_REGISTER == 32
-inline constexpr int vector_bytes = 32;
-#else
-inline constexpr int vector_bytes = 64;
-#endif
-inline constexpr int lanes = vector_bytes / sizeof(Real);
-typedef Real Vector __attribute__((vector_size(vector_bytes), aligned(sizeof(Real)), may_alias));
+// One register. Of vectors wider than one, GCC 12 keeps each in memory, written in parts and read whole: with two AVX2
+// registers a sparse convolution takes ten times as long.
+inline constexpr int lanes = EASTING_REGISTER / sizeof(Real);
+typedef Real Vector __attribute__((vector_size(EASTING_REGISTER), aligned(sizeof(Real)), may_alias));
 
 // Vectors that a kernel may hold as accumulators without spilling.
 #if defined(__AVX512F__)
 inline constexpr int accumulators = 24;
-#elif defined(__AVX2__)
-inline constexpr int accumulators = 12;
 #else
-inline constexpr int accumulators = 3;
+inline constexpr int accumulators = 12;
 #endif
 
 // The words of a vector of floats, and their halves as bfloat16 stores them.
