@@ -24,10 +24,19 @@ function run(script, args, env) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-const { values, positionals } = parseArgs({
-  options: { address: { type: "boolean", default: false }, help: { type: "boolean", default: false } },
-  allowPositionals: true,
-});
+function readOptions() {
+  try {
+    return parseArgs({
+      options: { address: { type: "boolean", default: false }, help: { type: "boolean", default: false } },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    process.stderr.write(`test:cuda-emulation: ${error.message}\n${USAGE}\n`);
+    process.exit(1);
+  }
+}
+
+const { values, positionals } = readOptions();
 if (values.help) {
   process.stdout.write(`${USAGE}\n`);
   process.exit(0);

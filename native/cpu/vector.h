@@ -1,4 +1,4 @@
-// Fixed-width vectors by the compiler's vector extension: one source for every instruction set, one order of reduction.
+// Fixed-width vectors by the compiler's vector extension: one source for every instruction set.
 // Compiled once per variant; everything lives in the variant's namespace so that no wide code leaks into a narrow build.
 #pragma once
 #include "../types.h"
@@ -60,7 +60,7 @@ inline Vector broadcast_value(Real x) {
   return x - Vector{};  // minus zero changes no bit, so this is a broadcast and nothing else
 }
 
-// Halves until one is left: the same tree on every instruction set.
+// Halves until one is left.
 inline Real horizontal_sum(Vector v) {
   Real lane[lanes];
   store(lane, v);

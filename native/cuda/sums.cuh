@@ -11,17 +11,17 @@ __device__ T warp_sum(T value) {
   return value;
 }
 
-// Σ over the threads of a block of `threads` (a multiple of 32, at most 1024), in all threads. All must call.
-template <int threads, class T>
+// Σ over the threads of a block of whole warps side by side, in all threads. All must call.
+template <class T>
 __device__ T block_sum(T value) {
-  __shared__ T parts[threads / 32];
+  __shared__ T parts[32];
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   value = warp_sum(value);
   __syncthreads();  // what the sum before this one wrote has been read
   if (lane == 0) parts[warp] = value;
   __syncthreads();
   T total = 0;
-  for (int i = 0; i < threads / 32; ++i) total += parts[i];
+  for (int i = 0; i < static_cast<int>(blockDim.x) / 32; ++i) total += parts[i];
   return total;
 }
 
@@ -30,7 +30,7 @@ struct Prefix {
   T before, all;
 };
 
-// Σ over the threads before this one, and over all, of a block like that of block_sum. All must call.
+// Σ over the threads before this one, and over all, of a block of `threads`, a multiple of 32. All must call.
 template <int threads, class T>
 __device__ Prefix<T> block_prefix(T value) {
   __shared__ T parts[threads / 32];
@@ -49,20 +49,6 @@ __device__ Prefix<T> block_prefix(T value) {
     result.all += parts[i];
   }
   return result;
-}
-
-// The same for a block of any number of warps.
-template <class T>
-__device__ T block_sum(T value) {
-  __shared__ T parts[32];
-  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
-  value = warp_sum(value);
-  __syncthreads();
-  if (lane == 0) parts[warp] = value;
-  __syncthreads();
-  T total = 0;
-  for (int i = 0; i < static_cast<int>(blockDim.x) / 32; ++i) total += parts[i];
-  return total;
 }
 
 }  // namespace easting::cuda

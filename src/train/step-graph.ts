@@ -21,14 +21,10 @@ const update = 1;
  * steps run by themselves again. On the CPU every step does. Results are the same bits either way.
  */
 export class StepGraph {
-  readonly #graph: number | null;
+  readonly #graph = defaultDevice === "cuda" ? native.newGraph() : null;
   #captured: Captured | null = null;
   #last: readonly unknown[] = [];
   #eager = true;
-
-  constructor(capture = true) {
-    this.#graph = capture && defaultDevice === "cuda" ? native.newGraph() : null;
-  }
 
   /** Runs `work`, which leaves gradients; `still` is false for a step that does more or less than the others. */
   compute(

@@ -48,7 +48,7 @@ __global__ void expand_gradient(In<Stored> dy, In<int32_t> x_kind, In<int32_t> d
       else to[at] = add ? to[at] + from[at] : from[at];
     }
   if (kind != Kind::constant) return;
-  const double total = cuda::block_sum<threads_per_block>(static_cast<double>(sum));
+  const double total = cuda::block_sum(static_cast<double>(sum));
   if (threadIdx.x == 0) sums[blockIdx.x] = total;
 }
 

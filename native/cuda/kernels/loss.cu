@@ -12,7 +12,6 @@ namespace {
 using cuda::Grid;
 using cuda::launch;
 using cuda::scratch;
-constexpr int threads = cuda::threads_per_block;
 
 __global__ void image_losses(In<Real> logits, In<std::int32_t> labels, std::int32_t classes, double smoothing,
                              double* losses, Out<Real> probabilities) {
@@ -40,7 +39,7 @@ __global__ void image_losses(In<Real> logits, In<std::int32_t> labels, std::int3
 __global__ void mean_loss(const double* losses, std::int64_t n, Out<Real> loss) {
   double sum = 0;
   EASTING_EACH(k, n) sum += losses[k];
-  sum = cuda::block_sum<threads>(sum);
+  sum = cuda::block_sum(sum);
   if (threadIdx.x == 0) loss[0] = static_cast<Real>(sum / static_cast<double>(n));
 }
 
@@ -69,7 +68,7 @@ __global__ void count_right(In<Real> logits, In<std::int32_t> labels, std::int32
     }
     right += before < top && own == own;
   }
-  right = cuda::block_sum<threads>(right);
+  right = cuda::block_sum(right);
   if (threadIdx.x == 0) correct[0] = right;
 }
 

@@ -31,7 +31,7 @@ __device__ double chunk_sum(F f, std::int64_t size, std::int64_t number) {
   const std::int64_t begin = number * chunk, end = begin + chunk < size ? begin + chunk : size;
   Real own = 0;
   for (std::int64_t i = begin + threadIdx.x; i < end; i += threads) own += f(i);
-  return cuda::block_sum<threads>(static_cast<double>(own));
+  return cuda::block_sum(static_cast<double>(own));
 }
 
 template <class F>
@@ -43,7 +43,7 @@ __global__ void chunk_sums(F f, std::int64_t size, double* parts) {
 __global__ void add_chunks(const double* parts, std::int64_t count, double factor, Out<Real> y, bool accumulate) {
   double own = 0;
   for (std::int64_t i = threadIdx.x; i < count; i += threads) own += parts[i];
-  const double total = factor * cuda::block_sum<threads>(own);
+  const double total = factor * cuda::block_sum(own);
   if (threadIdx.x == 0) y[0] = static_cast<Real>(accumulate ? static_cast<double>(y[0]) + total : total);
 }
 
@@ -67,7 +67,7 @@ __global__ void add_square_sums(cuda::Tensors<In<Real>> tensors, const double* p
   double own = 0;
   for (int i = tensors.first[blockIdx.x] + static_cast<int>(threadIdx.x); i < tensors.first[blockIdx.x + 1]; i += threads)
     own += parts[i];
-  const double sum = cuda::block_sum<threads>(own);
+  const double sum = cuda::block_sum(own);
   if (threadIdx.x == 0) y[blockIdx.x] = static_cast<Real>(sum);
 }
 

@@ -199,7 +199,7 @@ __global__ void __launch_bounds__(threads, 3) count_marks(Candidates candidates,
   std::uint64_t count = 0;
   for (std::int64_t at = candidates.begin() + threadIdx.x * per_thread; at < candidates.end(); at += tile)
     count += Marks(candidates.load(at), at, limits, order).count();
-  count = cuda::block_sum<threads>(count);
+  count = cuda::block_sum(count);
   if (threadIdx.x == 0) counts[blockIdx.x] = count;
 }
 
@@ -209,7 +209,7 @@ __global__ void __launch_bounds__(threads, 3) write_positions(Candidates candida
   static_assert(most_blocks <= threads);
   const Limits limits(*state, k);
   TieRank order = candidates.order;
-  std::uint64_t before = cuda::block_sum<threads>(threadIdx.x < blockIdx.x ? counts[threadIdx.x] : std::uint64_t{0});
+  std::uint64_t before = cuda::block_sum(threadIdx.x < blockIdx.x ? counts[threadIdx.x] : std::uint64_t{0});
   for (std::int64_t start = candidates.begin(); start < candidates.end(); start += tile) {
     const std::int64_t first = start + threadIdx.x * per_thread;
     const Marks marks(candidates.load(first), first, limits, order);
