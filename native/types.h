@@ -80,8 +80,8 @@ struct BatchNormForward {
 
 // Its gradients. dy is masked by the ReLU in place: it is then the residual's gradient. With g = masked dy:
 // dbias = Σg, dweight = Σ g xhat, dx = weight / deviation * (g - (dbias + xhat dweight) / size) in training, and without
-// the bracket's second term in evaluation. `y` tells what the ReLU passed; null where x alone does. Without a residual dx
-// may be dy.
+// the bracket's second term in evaluation. `y` tells what the ReLU passed; null where x alone does. dx may be x, and
+// without a residual dy.
 template <class Stored>
 struct BatchNormBackward {
   using Real = Arithmetic<Stored>;

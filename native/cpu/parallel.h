@@ -9,7 +9,7 @@ namespace easting {
 int thread_count();
 void set_thread_count(int threads);
 void run_tasks(std::int64_t tasks, void (*body)(void*, std::int64_t), void* context);
-// Uninitialised 64-byte aligned memory of the calling thread, valid until its next call with the same slot (0 to 3).
+// Uninitialised 64-byte aligned memory of the calling thread, valid until its next call with the same slot (0 to 4).
 void* scratch(int slot, std::size_t bytes);
 
 // Calls f(task) for task in [0, tasks); with `parallel` false on this thread only (work too small to hand out).

@@ -123,7 +123,7 @@ void* scratch(int slot, std::size_t bytes) {
     std::size_t size = 0;
     ~Block() { std::free(data); }
   };
-  thread_local Block blocks[4];
+  thread_local Block blocks[5];
   Block& block = blocks[slot];
   if (block.size < bytes) {
     std::free(block.data);

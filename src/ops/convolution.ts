@@ -54,7 +54,7 @@ const sparseConv = defineOp<[Tensor, Tensor, Tensor | null, Tensor | null], Spar
   },
   backward({ inputs: [x, values], attributes, ...context }) {
     const { shape, topology, normalization } = attributes;
-    const { gradient, output, needs, into, give, claim } = context;
+    const { gradient, output, needs, into, over, give, claim } = context;
     addDenseGradient(x, values, attributes, gradient);
     const dvalues = needs(1) ? into(1) : null;
     const { columnStart, columnEntry, columnValue } = topology.orders;
@@ -62,7 +62,7 @@ const sparseConv = defineOp<[Tensor, Tensor, Tensor | null, Tensor | null], Spar
     const connections = [gradient.buffer, given(output.channels)[0], values.buffer, columnStart.buffer, columnEntry.buffer, columnValue.buffer, shape] as const;
     const result = [dvalues?.tensor.buffer ?? null, dvalues?.accumulate ?? false] as const;
     if (normalization) {
-      const dx = like(x);
+      const dx = over(0);
       const [dweight, dbias] = [2, 3].map((input) => (needs(input) ? into(input) : null));
       // biome-ignore format: the kernel's argument order
       x.kernels.sparse_conv_backward_normalized(x.buffer, given(x.channels)[0], ...normArrays(normalization), normalization.training, ...connections,

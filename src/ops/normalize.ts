@@ -49,13 +49,13 @@ export function batchNormGradients(context: Backward<BatchNormInputs, BatchNorm,
   norm: BatchNormBackward;
   finish(): void;
 } {
-  const { inputs, attributes, output, gradient, needs, into, give } = context;
+  const { inputs, attributes, output, gradient, needs, into, over, give } = context;
   const [x, weight, bias, residual] = inputs;
   const { relu, training, statistics } = attributes;
   const passesOn = residual !== null;
   const [dweight, dbias] = [1, 2].map((input) => (needs(input) ? into(input) : null));
   // Without a residual dx may overwrite the incoming gradient.
-  const dx = needs(0) ? (passesOn ? like(x) : gradient.view(x.shape)) : null;
+  const dx = needs(0) ? (passesOn ? over(0) : gradient.view(x.shape)) : null;
   // The masked gradient is the residual's, in place; which of its planes are there is worked out anew.
   const dresidual = passesOn ? gradient.view(x.shape) : null;
   if (dresidual && output.channels) dresidual.channels = emptyChannels(output);

@@ -19,6 +19,8 @@ export interface Backward<I extends Inputs, A, S> {
    * and this one is the last to add to the input's gradient, which is what `into(input)` gave.
    */
   claim(input: number, name: string): Context | null;
+  /** Memory for the gradient of an input: the input's own, if nothing reads that afterwards, else new. For `give`. */
+  over(input: number): Tensor;
   /** Hands over `tensor`, which nobody reads or writes afterwards, as (part of) the gradient of an input. */
   give(input: number, tensor: Tensor): void;
 }
@@ -176,6 +178,11 @@ export function backward(loss: Tensor, { release = false }: { readonly release?:
         const source = begin(input.node);
         claimed.push(source);
         return source.context;
+      },
+      over: (index: number) => {
+        const input = at(index);
+        const last = release && input.node && !input.kept && input.owned && readers.get(input) === 1;
+        return last ? input.view(input.shape) : Tensor.empty(input.shape, { dtype: input.dtype, device: input.device });
       },
       give: (index: number, tensor: Tensor) => {
         const input = at(index);

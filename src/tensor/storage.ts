@@ -10,6 +10,9 @@ export class Storage {
   constructor(device: Device, dtype: Dtype, size: number) {
     this.handle = native.alloc(deviceCode[device], dtypes[dtype].code, size);
   }
+  get owners(): number {
+    return this.#owners;
+  }
   share(): this {
     this.#owners++;
     return this;

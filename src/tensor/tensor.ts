@@ -135,6 +135,11 @@ export class Tensor {
     return this.#disposed;
   }
 
+  /** Whether no other tensor shares this one's memory. */
+  get owned(): boolean {
+    return this.#storage?.owners === 1;
+  }
+
   /** Handle of the addon's buffer; computes a deferred tensor. */
   get buffer(): number {
     if (this.#disposed)

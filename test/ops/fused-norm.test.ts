@@ -1,8 +1,13 @@
 import fc from "fast-check";
-import { expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
+import { type Kernels, native } from "../../src/native.js";
 import { add, batchNorm, conv2d, mean, multiply, relu, scale, sum } from "../../src/ops/index.js";
-import { backward, SparseTensor, scope, sizeOf, Tensor, Topology } from "../../src/tensor/index.js";
+import { backward, defaultDevice, SparseTensor, scope, sizeOf, Tensor, Topology } from "../../src/tensor/index.js";
 import { hashAt, signed } from "../numbers.js";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 interface Case {
   readonly channels: number;
@@ -66,6 +71,64 @@ it("BatchNorm inside the convolutions around it computes what it computes on its
         const [apart, together] = [false, true].map((fused) => run(shape, seed, fused));
         for (const [k, numbers] of apart.entries())
           for (const [i, value] of numbers.entries()) expect(together[k][i]).toBeCloseTo(value, 9);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+it("writes gradients over activations that nothing reads any more, with the same numbers", () => {
+  const kernels = (native.kernels[defaultDevice] as Record<string, Kernels>).f64;
+  /** Of each BatchNorm's backward, whether dx is x. */
+  const inPlace: boolean[] = [];
+  const { sparse_conv_backward_normalized: inner, batch_norm_backward: outer } = kernels;
+  vi.spyOn(kernels, "sparse_conv_backward_normalized").mockImplementation((...list) => {
+    inPlace.push(list[0] === list[14]);
+    inner(...list);
+  });
+  vi.spyOn(kernels, "batch_norm_backward").mockImplementation((channels, norm) => {
+    inPlace.push(norm?.[0] === norm?.[17]);
+    outer(channels, norm);
+  });
+  const gradients = (release: boolean, channels: number, nnz: number, batch: number, seed: number) =>
+    scope(() => {
+      const leaf = (t: number, shape: number[], around = 0) =>
+        Tensor.from(
+          signed(seed + t, sizeOf(shape)).map((v) => v + around),
+          shape,
+          { dtype: "f64", requiresGradient: true },
+        );
+      const sparse = (t: number) => {
+        const shape = [channels, channels, 3, 3];
+        const order = Array.from({ length: sizeOf(shape) }, (_, i) => i);
+        order.sort((a, b) => hashAt(seed + t, a) - hashAt(seed + t, b));
+        const topology = new Topology(shape, Int32Array.from(order.slice(0, nnz)).sort());
+        return new SparseTensor(topology, leaf(t, [nnz]));
+      };
+      const norm = (x: Tensor, t: number) => {
+        const runningMean = Tensor.zeros([channels], { dtype: "f64" });
+        return batchNorm(x, leaf(t, [channels], 1), leaf(t + 1, [channels]), {
+          runningMean,
+          runningVariance: runningMean,
+          training: true,
+        });
+      };
+      const [image, first, second] = [leaf(1, [channels, 6, 5, batch]), sparse(2), sparse(3)];
+      const inner = relu(norm(conv2d(image, first, { padding: 1 }), 4));
+      const block = relu(add(norm(conv2d(inner, second, { padding: 1 }), 6), image));
+      backward(mean(multiply(block, block)), { release });
+      return [image, first.values, second.values].map((tensor) => [...(tensor.gradient as Tensor).dataSync()]);
+    });
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 2, max: 5 }),
+      fc.integer({ min: 1, max: 9 }),
+      fc.integer({ min: 1, max: 19 }),
+      fc.integer({ min: 0, max: 1e6 }),
+      (channels, nnz, batch, seed) => {
+        const apart = gradients(false, channels, nnz, batch, seed);
+        expect(gradients(true, channels, nnz, batch, seed)).toEqual(apart);
+        expect(inPlace.splice(0)).toEqual([false, false, true, true]);
       },
     ),
     { numRuns: 100 },

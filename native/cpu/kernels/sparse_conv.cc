@@ -588,12 +588,16 @@ void sparse_conv_backward_normalized(In<Stored> x, In<int32_t> x_kind, In<Real> 
       if (dnorm_bias) dnorm_bias[c] = static_cast<Real>(accumulate_norm ? dnorm_bias[c] + sum : sum);
       column.write(dvalues, accumulate_dvalues);
     };
+    // x is read to the end: what is to stand in its place is gathered beside it.
+    auto* const beside = dx.data == x.data ? static_cast<Stored*>(scratch(4, (owned.end - owned.begin) * in_plane * sizeof(Stored)))
+                                           : nullptr;
     for (std::int64_t c = owned.begin; c < owned.end; ++c) {
       const Column column(owned.room, owned.first, s, c, dy, y_kind, values, column_start, column_entry, column_value);
       const auto kind = kind_of(x_kind, c);
       const NormSums sums{affine(norm_weight[c], norm_bias[c], norm_mean[c], norm_deviation[c]), norm_mean[c]};
       if (kind == Kind::plane) {
-        owned.add({column, c, dx.data + c * in_plane, false, true, sums});
+        Stored* const to = beside ? beside + owned.planes * in_plane : dx.data + c * in_plane;
+        owned.add({column, c, to, false, true, sums});
       } else if (kind == Kind::unneeded || !(sums.norm.shift > 0)) {
         finish(column, c, 0, 0);
       } else {
@@ -624,7 +628,7 @@ void sparse_conv_backward_normalized(In<Stored> x, In<int32_t> x_kind, In<Real> 
       finish(channel.column, c, sums.sum, product);
       PlaneGradient(x.data + c * in_plane, sums.norm, norm_mean[c], norm_deviation[c], sums.sum, product, training,
                     in_plane)
-          .write(channel.to, [&](std::int64_t k) { return load(channel.to + k); },
+          .write(dx.data + c * in_plane, [&](std::int64_t k) { return load(channel.to + k); },
                  [&](std::int64_t k) { return channel.to[k]; });
     }
   });

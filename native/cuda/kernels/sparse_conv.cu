@@ -393,10 +393,13 @@ void sparse_conv_backward_normalized(In<Stored> x, In<int32_t> x_kind, In<Real> 
                                      In<int32_t> column_entry, In<int32_t> column_value, ConvShape s, Out<Stored> dx,
                                      Out<Real> dnorm_weight, Out<Real> dnorm_bias, bool accumulate_norm,
                                      Out<Real> dvalues, bool accumulate_dvalues) {
+  Out<Stored> gathered = dx;
+  if (dx.data == x.data) gathered.data = static_cast<Stored*>(scratch(3, dx.size * sizeof(Stored)));  // x is read to the end
   BatchNormBackward<Stored> norm;
   norm.x = x;
   norm.x_kind = x_kind;
-  norm.dy = norm.dx = dx;
+  norm.dy = gathered;
+  norm.dx = dx;
   norm.weight = norm_weight;
   norm.bias = norm_bias;
   norm.mean = norm_mean;
@@ -406,7 +409,7 @@ void sparse_conv_backward_normalized(In<Stored> x, In<int32_t> x_kind, In<Real> 
   norm.dweight = dnorm_weight;
   norm.dbias = dnorm_bias;
   norm.accumulate = accumulate_norm;
-  backward({x, x_kind, {}, true, dy, y_kind, values, column_start, column_entry, column_value, s, dx, {}, {}, false,
+  backward({x, x_kind, {}, true, dy, y_kind, values, column_start, column_entry, column_value, s, gathered, {}, {}, false,
             dvalues, accumulate_dvalues, norm, nullptr, nullptr, nullptr});
 }
 
