@@ -33,29 +33,91 @@ inline void apply(const Stored* x, const Stored* r, Affine a, bool relu, std::in
   else r ? apply<false, true>(x, r, a, size, y) : apply<false, false>(x, r, a, size, y);
 }
 
+// Of a plane: mean, and biased variance.
+struct Statistics {
+  double mean = 0, variance = 0;
+};
+
+inline Statistics statistics_of(const Stored* plane, std::int64_t size) {
+  const double mean =
+      blocked_sum(size, [&](std::int64_t i) { return load(plane + i); }, [&](std::int64_t i) { return plane[i]; }) /
+      static_cast<double>(size);
+  const Real center = static_cast<Real>(mean);
+  const Vector centers = broadcast_value(center);
+  const auto square = [](auto d) { return d * d; };
+  // Σ(x - center)² - size (mean - center)²: the second term removes what rounding the mean to Real added.
+  const double squares = blocked_sum(size, [&](std::int64_t i) { return square(load(plane + i) - centers); },
+                                     [&](std::int64_t i) { return square(plane[i] - center); });
+  const double gap = mean - static_cast<double>(center), variance = squares / static_cast<double>(size) - gap * gap;
+  return {mean, variance < 0 ? 0 : variance};
+}
+
+// The same for whoever has the plane's numbers in registers: sums of their distances to `center`, a number near the mean.
+struct LaneMoments;
+struct Moments {
+  Real center = 0;
+  Vector sum{}, squares{};
+  double total = 0, total_squares = 0;
+
+  void add(const LaneMoments& part);
+  void add(Real v) {
+    const double distance = static_cast<double>(v - center);
+    total += distance;
+    total_squares += distance * distance;
+  }
+  // Now and then: lane sums stay short, so that long planes keep their digits.
+  void flush() {
+    total += static_cast<double>(horizontal_sum(sum));
+    total_squares += static_cast<double>(horizontal_sum(squares));
+    sum = squares = Vector{};
+  }
+  // With the mean of one row of r as the center, gap² is at most r times the variance: its difference keeps its digits.
+  Statistics statistics(std::int64_t size) const {
+    const double gap = total / static_cast<double>(size);
+    const double variance = total_squares / static_cast<double>(size) - gap * gap;
+    return {static_cast<double>(center) + gap, variance < 0 ? 0 : variance};
+  }
+};
+
+// A run's part of them; neighbours take turns at two chains of additions.
+struct LaneMoments {
+  Vector center, sum[2]{}, squares[2]{};
+
+  explicit LaneMoments(const Moments& moments) : center(broadcast_value(moments.center)) {}
+  void add(Vector v, int chain) {
+    const Vector distance = v - center;
+    sum[chain] += distance;
+    squares[chain] += distance * distance;
+  }
+};
+inline void Moments::add(const LaneMoments& part) {
+  sum += part.sum[0] + part.sum[1];
+  squares += part.squares[0] + part.squares[1];
+}
+
+// Of a plane's first row, whose mean is the center.
+inline Moments around_mean(const Stored* row, std::int64_t size) {
+  const auto [mean, variance] = statistics_of(row, size);
+  Moments moments;
+  moments.center = static_cast<Real>(mean);
+  const double count = static_cast<double>(size), gap = mean - static_cast<double>(moments.center);
+  moments.total = count * gap;
+  moments.total_squares = count * (variance + gap * gap);
+  return moments;
+}
+
 // Mean and inverse deviation of a channel: of the batch, which also moves the running estimates, or the running ones.
 inline void take_statistics(const BatchNormForward<Stored>& norm, std::int64_t c, int32_t kind, const Stored* plane,
-                            std::int64_t size) {
+                            std::int64_t size, const Moments* moments) {
   if (!norm.training) {
     norm.mean[c] = norm.running_mean[c];
     norm.inverse_deviation[c] =
         static_cast<Real>(1 / std::sqrt(static_cast<double>(norm.running_variance[c]) + norm.epsilon));
     return;
   }
-  double mean = 0, variance = 0;
-  if (kind == Kind::plane) {
-    mean = blocked_sum(size, [&](std::int64_t i) { return load(plane + i); }, [&](std::int64_t i) { return plane[i]; }) /
-           static_cast<double>(size);
-    const Real center = static_cast<Real>(mean);
-    const Vector centers = broadcast_value(center);
-    const auto square = [](auto d) { return d * d; };
-    // Σ(x - center)² - size (mean - center)²: the second term removes what rounding the mean to Real added.
-    const double squares = blocked_sum(size, [&](std::int64_t i) { return square(load(plane + i) - centers); },
-                                       [&](std::int64_t i) { return square(plane[i] - center); });
-    const double gap = mean - static_cast<double>(center);
-    variance = squares / static_cast<double>(size) - gap * gap;
-    if (variance < 0) variance = 0;
-  }
+  Statistics batch;
+  if (kind == Kind::plane) batch = moments ? moments->statistics(size) : statistics_of(plane, size);
+  const auto [mean, variance] = batch;
   norm.mean[c] = static_cast<Real>(mean);
   norm.inverse_deviation[c] = static_cast<Real>(1 / std::sqrt(variance + norm.epsilon));
   if (!norm.running_mean) return;
@@ -67,14 +129,15 @@ inline void take_statistics(const BatchNormForward<Stored>& norm, std::int64_t c
   move(norm.running_variance[c], unbiased);
 }
 
-// Statistics of channel c, and its output unless only they are asked for: a plane unless it is one number everywhere.
+// Statistics of channel c, from `moments` where its plane was measured as it was written, and its output unless only they
+// are asked for: a plane unless it is one number everywhere.
 inline void normalize_channel(const BatchNormForward<Stored>& norm, std::int64_t c, int32_t kind, const Stored* x,
-                              std::int64_t size) {
+                              std::int64_t size, const Moments* moments = nullptr) {
   if (kind == Kind::unneeded) {
     if (norm.y) norm.y_kind[c] = Kind::zero;
     return;
   }
-  take_statistics(norm, c, kind, x, size);
+  take_statistics(norm, c, kind, x, size, moments);
   if (!norm.y) return;
   Affine a = affine(norm.weight[c], norm.bias[c], norm.mean[c], norm.inverse_deviation[c]);
   const bool own = kind == Kind::plane, other = norm.residual && kind_of(norm.residual_kind, c) == Kind::plane;

@@ -134,3 +134,33 @@ it("writes gradients over activations that nothing reads any more, with the same
     { numRuns: 100 },
   );
 });
+
+it.each([
+  ["all numbers are far from zero", () => 1000],
+  ["the first row is far from the others", (row: number) => (row === 0 ? 1000 : 0)],
+  ["all but the first row are the same", (row: number) => (row === 0 ? 0 : Number.NaN)],
+])("takes statistics to the last digits while it writes a plane in which %s", (_, around) => {
+  const [rows, row] = [64, 3 * 5];
+  const noise = signed(3, rows * row);
+  // A NaN stands for no noise.
+  const numbers = Float32Array.from(noise, (v, i) => {
+    const middle = around(Math.floor(i / row));
+    return Number.isNaN(middle) ? 0.25 : middle + v;
+  });
+  const mean = numbers.reduce((total, v) => total + v, 0) / numbers.length;
+  const variance = numbers.reduce((total, v) => total + (v - mean) ** 2, 0) / numbers.length;
+  scope(() => {
+    const x = Tensor.from(numbers, [1, rows, 3, 5]);
+    const one = new SparseTensor(new Topology([1, 1, 1, 1], Int32Array.of(0)), Tensor.full([1], 1));
+    const [weight, bias] = [Tensor.full([1], 1), Tensor.zeros([1])];
+    const runningMean = Tensor.zeros([1]);
+    const runningVariance = Tensor.zeros([1]);
+    const y = batchNorm(conv2d(x, one), weight, bias, { runningMean, runningVariance, training: true, momentum: 1 });
+    const expected = numbers.map((v) => (v - mean) / Math.sqrt(variance + 1e-5));
+    const worst = y.dataSync().reduce((most, v, i) => Math.max(most, Math.abs(v - expected[i])), 0);
+    // One unit in the last place of 1000 over the deviation.
+    expect(worst).toBeLessThan(2e-4);
+    expect(runningMean.item() / mean).toBeCloseTo(1, 6);
+    expect((runningVariance.item() * (numbers.length - 1)) / numbers.length / variance).toBeCloseTo(1, 5);
+  });
+});

@@ -28,10 +28,10 @@ struct Offset {
   Real value;
 };
 
-// Runs of `count` vectors (template) for each pixel of one output row: sum over connections held in registers.
-template <int count, bool lazy>
-inline void gather_pixel(const Connection* connections, int n, std::int64_t offset_from, const std::int64_t* offsets,
-                         Stored* out, bool accumulate, Real start) {
+// A run of `count` vectors: sums over connections held in registers, and with `measured` added to the plane's moments.
+template <int count, bool lazy, bool measured>
+inline void gather_block(const Connection* connections, int n, std::int64_t offset_from, const std::int64_t* offsets,
+                         Stored* out, bool accumulate, Real start, LaneMoments& moments) {
   Vector sum[count];
   for (int v = 0; v < count; ++v) sum[v] = accumulate ? load(out + v * lanes) : broadcast_value(start);
   for (int k = 0; k < n; ++k) {
@@ -45,6 +45,8 @@ inline void gather_pixel(const Connection* connections, int n, std::int64_t offs
     }
   }
   for (int v = 0; v < count; ++v) store(out + v * lanes, sum[v]);
+  if constexpr (measured)
+    for (int v = 0; v < count; ++v) moments.add(load(out + v * lanes), v % 2);  // as stored
 }
 
 #if defined(__AVX512F__)
@@ -54,13 +56,16 @@ constexpr int wide = 2;
 #endif
 
 // out[0, run) = (out or start) + Σ_k value_k * (plane_k + offset_k)[0, run)
-template <bool lazy = false>
+template <bool lazy, bool measured>
 inline void gather_run(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t run, Stored* out,
-                       bool accumulate, Real start = 0) {
+                       bool accumulate, Real start, Moments& moments) {
   std::int64_t i = 0;
+  LaneMoments lane_moments(moments);
   for (; i + wide * lanes <= run; i += wide * lanes)
-    gather_pixel<wide, lazy>(connections, n, i, offsets, out + i, accumulate, start);
-  for (; i + lanes <= run; i += lanes) gather_pixel<1, lazy>(connections, n, i, offsets, out + i, accumulate, start);
+    gather_block<wide, lazy, measured>(connections, n, i, offsets, out + i, accumulate, start, lane_moments);
+  for (; i + lanes <= run; i += lanes)
+    gather_block<1, lazy, measured>(connections, n, i, offsets, out + i, accumulate, start, lane_moments);
+  if constexpr (measured) moments.add(lane_moments);
   for (; i < run; ++i) {
     Real sum = accumulate ? out[i] : start;
     for (int k = 0; k < n; ++k) {
@@ -72,6 +77,7 @@ inline void gather_run(const Connection* connections, const std::int64_t* offset
       sum += connections[k].value * v;
     }
     out[i] = sum;
+    if constexpr (measured) moments.add(out[i]);
   }
 }
 
@@ -111,7 +117,8 @@ inline void gather_and_dot_block(const Connection* connections, const std::int64
 inline void gather_and_dot(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t run,
                            const Stored* x, Stored* out, bool accumulate, Vector* lane_dots, double* dots) {
   if (!lane_dots) {
-    if (out) gather_run(connections, offsets, n, run, out, accumulate);
+    Moments none;
+    if (out) gather_run<false, false>(connections, offsets, n, run, out, accumulate, 0, none);
     return;
   }
   std::int64_t i = 0;
@@ -162,6 +169,7 @@ struct Row {
   const Connection* connections;
   const Offset* constants;
   int count = 0, constant_count = 0;
+  Moments moments{};
 };
 
 }  // namespace
@@ -173,9 +181,10 @@ void sparse_conv_forward(In<Stored> x, In<int32_t> x_kind, In<Real> x_value, In<
   const int out_h = s.out_h(), out_w = s.out_w(), n = s.n;
   const std::int64_t taps = s.taps(), in_plane = s.in_plane(), out_plane = s.out_plane();
   const Blocking blocks = blocking(s.o, out_h, s.c, in_plane, row_entry.size);
-  const auto finish = [&](std::int64_t o, std::int32_t kind) {
+  const bool measured = next && next.training;
+  const auto finish = [&](std::int64_t o, std::int32_t kind, const Moments* moments = nullptr) {
     if (y_kind) y_kind[o] = kind;
-    if (next) normalize_channel(next, o, kind, y.data + o * out_plane, out_plane);
+    if (next) normalize_channel(next, o, kind, y.data + o * out_plane, out_plane, moments);
   };
   parallel_for(blocks.tasks(s.o), s.o * out_plane > parallel_threshold, [&](std::int64_t task) {
     const std::int64_t begin = task * blocks.channels;
@@ -221,10 +230,13 @@ void sparse_conv_forward(In<Stored> x, In<int32_t> x_kind, In<Real> x_value, In<
     }
     // Between two consecutive columns where no connection enters or leaves the image, a stride-1 row is one run.
     const int left = s.kw - 1 - s.padding > s.padding ? s.kw - 1 - s.padding : s.padding;
+    const std::int64_t line_size = std::int64_t{out_w} * n, settled = (8191 + line_size) / line_size;
     blocks.each_band(planes, out_h, [&](std::int64_t i, int from, int to) {
       const Row row = rows[i];
+      Moments moments = row.moments;
       for (int h = from; h < to; ++h) {
-        Stored* const line = y.data + owned[i] * out_plane + std::int64_t{h} * out_w * n;
+        Stored* const line = y.data + owned[i] * out_plane + h * line_size;
+        const bool measures = measured && h > 0;
         const auto columns = [&](int w, int width) {
           int m = 0;
           for (int k = 0; k < row.count; ++k) {
@@ -239,8 +251,13 @@ void sparse_conv_forward(In<Stored> x, In<int32_t> x_kind, In<Real> x_value, In<
             if (hi >= 0 && hi < s.h && wi >= 0 && wi < s.w) start += row.constants[k].value;
           }
           Stored* out = line + std::int64_t{w} * n;
-          if (norm_weight) gather_run<true>(active, offsets, m, std::int64_t{width} * n, out, false, start);
-          else gather_run(active, offsets, m, std::int64_t{width} * n, out, false, start);
+          const std::int64_t run = std::int64_t{width} * n;
+          if (norm_weight)
+            measures ? gather_run<true, true>(active, offsets, m, run, out, false, start, moments)
+                     : gather_run<true, false>(active, offsets, m, run, out, false, start, moments);
+          else
+            measures ? gather_run<false, true>(active, offsets, m, run, out, false, start, moments)
+                     : gather_run<false, false>(active, offsets, m, run, out, false, start, moments);
         };
         if (s.stride == 1 && out_w > 2 * left) {
           for (int w = 0; w < left; ++w) columns(w, 1);
@@ -249,9 +266,12 @@ void sparse_conv_forward(In<Stored> x, In<int32_t> x_kind, In<Real> x_value, In<
         } else {
           for (int w = 0; w < out_w; ++w) columns(w, 1);
         }
+        if (measured && h == 0) moments = around_mean(line, line_size);
+        if (measures && (h % settled == 0 || h + 1 == out_h)) moments.flush();
       }
+      rows[i].moments = moments;
     });
-    for (std::int64_t i = 0; i < planes; ++i) finish(owned[i], Kind::plane);
+    for (std::int64_t i = 0; i < planes; ++i) finish(owned[i], Kind::plane, measured ? &rows[i].moments : nullptr);
   });
 }
 
