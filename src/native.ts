@@ -93,7 +93,7 @@ export interface Kernels {
   // biome-ignore format: one kernel, one line, as in kernels.def
   dyrelu_forward(x: Buffer, u: Buffer, channels: number, batch: number, beta: Buffer, blend_outputs: boolean, y: Buffer): void;
   // biome-ignore format: one kernel, one line, as in kernels.def
-  dyrelu_backward(x: Buffer, u: Buffer, dy: Buffer, channels: number, batch: number, beta: Buffer, blend_outputs: boolean, dx: Buffer, accumulate_dx: boolean, du: Buffer): void;
+  dyrelu_backward(x: Buffer, u: Buffer, dy: Buffer, channels: number, batch: number, beta: Buffer, blend_outputs: boolean, dx: Buffer, du: Buffer): void;
   narrow(x: Buffer, y: Buffer, accumulate: boolean): void;
   widen(x: Buffer, y: Buffer, accumulate: boolean): void;
   expand_forward(x: Buffer, x_kind: Buffer, x_value: Buffer, channels: number, y: Buffer): void;

@@ -21,12 +21,12 @@ const dyreluOp = defineOp<[Tensor, Tensor], Attributes, null>("dyrelu", {
     x.kernels.dyrelu_forward(x.buffer, u.buffer, c, n, beta.buffer, blend === "outputs", output.buffer);
     return { output, saved: null };
   },
-  backward({ inputs: [x, u], attributes: { beta, blend }, gradient, needs, into, give }) {
+  backward({ inputs: [x, u], attributes: { beta, blend }, gradient, needs, give }) {
     const [c, , , n] = x.shape;
     const du = like(u);
-    const { tensor, accumulate } = needs(0) ? into(0) : { tensor: like(x), accumulate: false };
     // biome-ignore format: the kernel's argument order
-    x.kernels.dyrelu_backward(x.buffer, u.buffer, gradient.buffer, c, n, beta.buffer, blend === "outputs", tensor.buffer, accumulate, du.buffer);
+    x.kernels.dyrelu_backward(x.buffer, u.buffer, gradient.buffer, c, n, beta.buffer, blend === "outputs", gradient.buffer, du.buffer);
+    if (needs(0)) give(0, gradient);
     if (needs(1)) give(1, du);
   },
 });

@@ -77,23 +77,34 @@ void forward_row(const Stored* x, const Real* row, std::int64_t length, std::int
   }
 }
 
-// dx of one row; adds to `part` (da1, da2, db1, db2) what the winners receive.
-template <bool with_relu, bool accumulate>
+// dx of one row, which may be dy; adds to `part` (da1, da2, db1, db2) what the winners receive.
+template <bool with_relu>
 void backward_row(const Stored* x, const Stored* dy, const Real* row, std::int64_t length, std::int64_t count, Real relu,
                   Stored* dx, Real* part) {
   const Real *a1 = row, *a2 = a1 + length, *b1 = a2 + length, *b2 = b1 + length;
   Real *da1 = part, *da2 = da1 + length, *db1 = da2 + length, *db2 = db1 + length;
-#pragma GCC ivdep
-  for (std::int64_t j = 0; j < count; ++j) {
-    const Real g = dy[j], gx = g * x[j];
-    const bool first = !(a1[j] * x[j] + b1[j] < a2[j] * x[j] + b2[j]);
-    da1[j] += first ? gx : Real(0);
-    da2[j] += first ? Real(0) : gx;
-    db1[j] += first ? g : Real(0);
-    db2[j] += first ? Real(0) : g;
-    Real slope = first ? a1[j] : a2[j];
-    if constexpr (with_relu) slope += x[j] > Real(0) ? relu : Real(0);
-    dx[j] = accumulate ? dx[j] + slope * g : slope * g;
+  const auto add = [](Real* to, Vector v) { store(to, load(to) + v); };
+  const Vector none{}, relus = broadcast_value(relu);
+  std::int64_t j = 0;
+  for (; j + lanes <= count; j += lanes) {
+    const Vector v = load(x + j), g = load(dy + j), gv = g * v, slope1 = load(a1 + j), slope2 = load(a2 + j);
+    const auto second = slope1 * v + load(b1 + j) < slope2 * v + load(b2 + j);
+    add(da1 + j, second ? none : gv);
+    add(da2 + j, second ? gv : none);
+    add(db1 + j, second ? none : g);
+    add(db2 + j, second ? g : none);
+    Vector slope = second ? slope2 : slope1;
+    if constexpr (with_relu) slope += v > none ? relus : none;
+    store(dx + j, slope * g);
+  }
+  for (; j < count; ++j) {
+    const Real v = x[j], g = dy[j];
+    const bool second = a1[j] * v + b1[j] < a2[j] * v + b2[j];
+    (second ? da2 : da1)[j] += g * v;
+    (second ? db2 : db1)[j] += g;
+    Real slope = second ? a2[j] : a1[j];
+    if constexpr (with_relu) slope += v > Real(0) ? relu : Real(0);
+    dx[j] = slope * g;
   }
 }
 
@@ -118,16 +129,14 @@ void dyrelu_forward(In<Stored> x, In<Real> u, std::int32_t channels, std::int32_
 }
 
 void dyrelu_backward(In<Stored> x, In<Real> u, In<Stored> dy, std::int32_t channels, std::int32_t batch,
-                     In<double> phase_out, bool blend_outputs, Out<Stored> dx, bool accumulate_dx, Out<Real> du) {
+                     In<double> phase_out, bool blend_outputs, Out<Stored> dx, Out<Real> du) {
   const double beta = phase_out[0];
   if (beta <= 0) {
-    relu_backward(x, dy, dx, accumulate_dx);
+    relu_backward(x, dy, dx, false);
     return write_each(du, false, [](std::int64_t) { return Real(0); });
   }
   const Phase phase(beta, blend_outputs);
-  const bool with_relu = blend_outputs && beta < 1;
-  const auto kernel = accumulate_dx ? (with_relu ? backward_row<true, true> : backward_row<false, true>)
-                                    : (with_relu ? backward_row<true, false> : backward_row<false, false>);
+  const auto kernel = blend_outputs && beta < 1 ? backward_row<true> : backward_row<false>;
   const std::int64_t plane = x.size / channels, length = row_length(batch, plane);
   parallel_for(channels, x.size >= parallel_threshold, [=](std::int64_t channel) {
     double* total = static_cast<double*>(scratch(0, coefficients * batch * sizeof(double)));

@@ -115,7 +115,7 @@ __global__ void forward(In<Stored> x, In<Real> u, Tiling tiling, In<double> phas
 // dx, and what each coefficient of an image receives from one chunk: partial[channel][chunk][coefficient][image].
 template <int width>
 __global__ void backward(In<Stored> x, In<Real> u, In<Stored> dy, Tiling tiling, In<double> phase_out,
-                         bool blend_outputs, Out<Stored> dx, bool accumulate, double* partial) {
+                         bool blend_outputs, Out<Stored> dx, double* partial) {
   using Pack = Images<width>;
   const bool idle = tiling.idle(), dynamic = phase_out[0] > 0;
   const Phase phase(phase_out[0], blend_outputs);
@@ -126,10 +126,8 @@ __global__ void backward(In<Stored> x, In<Real> u, In<Stored> dy, Tiling tiling,
     tiling.each([&](std::int64_t i) {
       const Pack at = *reinterpret_cast<const Pack*>(x.data + i), gradient = *reinterpret_cast<const Pack*>(dy.data + i);
       Pack result;
-      if (accumulate) result = *reinterpret_cast<const Pack*>(dx.data + i);
       for (int j = 0; j < width; ++j) {
         const Real v = at.of[j], g = gradient.of[j];
-        Real value;
         if (dynamic) {
           const bool first = !(branches[j].first(v) < branches[j].second(v));
           sums[0][j] += first ? g * v : Real(0);
@@ -138,11 +136,10 @@ __global__ void backward(In<Stored> x, In<Real> u, In<Stored> dy, Tiling tiling,
           sums[3][j] += first ? Real(0) : g;
           Real slope = first ? branches[j].a1 : branches[j].a2;
           if (phase.blends && v > Real(0)) slope += phase.relu;
-          value = slope * g;
+          result.of[j] = slope * g;
         } else {
-          value = elementwise::ReluGradient<Real>{}(v, g);
+          result.of[j] = elementwise::ReluGradient<Real>{}(v, g);
         }
-        result.of[j] = accumulate ? result.of[j] + value : value;
       }
       *reinterpret_cast<Pack*>(dx.data + i) = result;
     });
@@ -197,13 +194,13 @@ void dyrelu_forward(In<Stored> x, In<Real> u, std::int32_t channels, std::int32_
 }
 
 void dyrelu_backward(In<Stored> x, In<Real> u, In<Stored> dy, std::int32_t channels, std::int32_t batch,
-                     In<double> phase_out, bool blend_outputs, Out<Stored> dx, bool accumulate_dx, Out<Real> du) {
+                     In<double> phase_out, bool blend_outputs, Out<Stored> dx, Out<Real> du) {
   if (x.size == 0) return;
   const int width = in_fours(batch, x.data, dy.data, dx.data) ? 4 : 1;
   const Tiling tiling(x.size / channels, batch, width);
   auto* partial = static_cast<double*>(cuda::scratch(0, tiling.chunks * du.size * sizeof(double)));
   launch(width == 4 ? backward<4> : backward<1>, tiling.grid(channels), x, u, dy, tiling, phase_out, blend_outputs, dx,
-         accumulate_dx, partial);
+         partial);
   launch(finish, du.size, u, batch, tiling.chunks, phase_out, blend_outputs, partial, du);
 }
 
