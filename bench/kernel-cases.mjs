@@ -181,6 +181,7 @@ function normForward(b, c, { residual = null, y }) {
     y ?? null,
     null,
     null,
+    null,
   ];
 }
 
@@ -193,7 +194,7 @@ function normBackward(b, c, { x, y, dy, dx }) {
   const [dweight, dbias] = [b.real(c), b.real(c)];
   const kinds = [null, null, null];
   // biome-ignore format: the struct's order
-  return [x, null, y, null, dy, null, null, weight, bias, mean, deviation, true, true, y !== null, ...kinds, dx, dweight, dbias, false];
+  return [x, null, y, null, dy, null, null, weight, bias, mean, deviation, true, true, y !== null, ...kinds, dx, dweight, dbias, false, null];
 }
 
 /** Kernels over activations [c, side, side, n]. @param {number} n @param {number} c @param {number} side @returns {Case[]} */

@@ -189,16 +189,16 @@ template <class Stored>
 struct Argument<BatchNormForward<Stored>> {
   static BatchNormForward<Stored> from(const Napi::Value& value) {
     if (value.IsNull()) return {};
-    Fields f(value, 16);
-    return {f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f};
+    Fields f(value, 17);
+    return {f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f};
   }
 };
 template <class Stored>
 struct Argument<BatchNormBackward<Stored>> {
   static BatchNormBackward<Stored> from(const Napi::Value& value) {
     if (value.IsNull()) return {};
-    Fields f(value, 21);
-    return {f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f};
+    Fields f(value, 22);
+    return {f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f, f};
   }
 };
 

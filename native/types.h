@@ -59,7 +59,8 @@ struct ConvShape {
   EASTING_BOTH std::int64_t out_plane() const { return std::int64_t{out_h()} * out_w() * n; }
 };
 
-// BatchNorm over (h, w, n) of each channel, with what is fused behind it: y = relu(xhat * weight + bias + residual).
+// BatchNorm over (h, w, n) of each channel, with what is fused behind it: y = relu(xhat * weight + bias + residual), and
+// its means [c][n] over the pixels of each channel and image.
 // Arrays are [c] except the planes `residual` and `y`, which are compact activations. Without `y` only the statistics are
 // taken. The running ones may be left out in training: they then stand still.
 template <class Stored>
@@ -75,13 +76,15 @@ struct BatchNormForward {
   Out<Stored> y;
   Out<std::int32_t> y_kind;
   Out<Real> y_value;
+  Out<Real> means;
   EASTING_BOTH explicit operator bool() const { return mean.data != nullptr; }
 };
 
 // Its gradients. dy is masked by the ReLU in place: it is then the residual's gradient. With g = masked dy:
 // dbias = Σg, dweight = Σ g xhat, dx = weight / deviation * (g - (dbias + xhat dweight) / size) in training, and without
 // the bracket's second term in evaluation. `y` tells what the ReLU passed; null where x alone does. dx may be x, and
-// without a residual dy.
+// without a residual dy. `dmeans` [c][n], the gradient of y's means over pixels, is added to dy, in place, where all planes
+// are there.
 template <class Stored>
 struct BatchNormBackward {
   using Real = Arithmetic<Stored>;
@@ -99,6 +102,7 @@ struct BatchNormBackward {
   Out<Stored> dx;
   Out<Real> dweight, dbias;
   bool accumulate = false;  // adds to dweight and dbias
+  In<Real> dmeans;
   EASTING_BOTH explicit operator bool() const { return x.data != nullptr; }
 };
 

@@ -28,6 +28,7 @@ export type BatchNormForward =
       y: Buffer,
       yKind: Buffer,
       yValue: Buffer,
+      means: Buffer,
     ]
   | null;
 
@@ -55,6 +56,7 @@ export type BatchNormBackward =
       dweight: Buffer,
       dbias: Buffer,
       accumulate: boolean,
+      dmeans: Buffer,
     ]
   | null;
 

@@ -5,7 +5,7 @@
 
 #include "../affine.h"
 #include "../channels.h"
-#include "vector.h"
+#include "period.h"
 
 namespace easting::EASTING_VARIANT {
 
@@ -133,9 +133,13 @@ inline void take_statistics(const BatchNormForward<Stored>& norm, std::int64_t c
 // are asked for: a plane unless it is one number everywhere.
 inline void normalize_channel(const BatchNormForward<Stored>& norm, std::int64_t c, int32_t kind, const Stored* x,
                               std::int64_t size, const Moments* moments = nullptr) {
+  const std::int64_t batch = norm.means.size / norm.weight.size;
+  const auto put_means = [&](Real value) {
+    for (std::int64_t j = 0; j < batch; ++j) norm.means[c * batch + j] = value;
+  };
   if (kind == Kind::unneeded) {
     if (norm.y) norm.y_kind[c] = Kind::zero;
-    return;
+    return put_means(0);
   }
   take_statistics(norm, c, kind, x, size, moments);
   if (!norm.y) return;
@@ -147,13 +151,22 @@ inline void normalize_channel(const BatchNormForward<Stored>& norm, std::int64_t
     // Behind a ReLU a zero passes nothing on; without one its gradient still counts.
     norm.y_kind[c] = norm.relu && value == 0 ? Kind::zero : Kind::constant;
     norm.y_value[c] = value;
-    return;
+    return put_means(value);
   }
   if (norm.y_kind) norm.y_kind[c] = Kind::plane;
   const Stored* r = other ? norm.residual.data + c * size : nullptr;
   Stored* y = norm.y.data + c * size;
-  if (own) apply(x, r, a, norm.relu, size, y);
-  else apply(r, nullptr, {1, a.shift}, norm.relu, size, y);
+  if (!own) a.scale = 1;
+  const Stored* from = own ? x : r;
+  if (!own) r = nullptr;
+  if (!norm.means) return apply(from, r, a, norm.relu, size, y);
+  ImageSums sums(batch, size, 4);
+  for (std::int64_t i = 0; i < size; i += sums.chunk()) {
+    const std::int64_t run = i + sums.chunk() < size ? sums.chunk() : size - i;
+    apply(from + i, r ? r + i : nullptr, a, norm.relu, run, y + i);
+    sums.add(y + i, run);
+  }
+  sums.means(norm.means.data + c * batch);
 }
 
 // Writes a channel's parameter gradients Σ g and Σ g xhat, and what kind of gradient its residual has.
@@ -218,6 +231,8 @@ inline void denormalize_channel(const BatchNormBackward<Stored>& norm, std::int6
   const Real center = norm.mean[c];
   const Vector centers = broadcast_value(center);
   const bool relu = norm.relu, keep = norm.residual && relu;  // the masked gradient is also the residual's
+  const std::int64_t batch = norm.dmeans.size / norm.weight.size, length = norm.dmeans ? row_length(batch, size) : 1;
+  const Real* means = norm.dmeans ? means_gradient(norm.dmeans.data + c * batch, batch, length, size, 4) : nullptr;
   const auto masked = [&](std::int64_t i) {
     const Vector v = load(g + i);
     if (!relu) return v;
@@ -233,6 +248,12 @@ inline void denormalize_channel(const BatchNormBackward<Stored>& norm, std::int6
   std::int64_t i = 0;
   while (i + lanes <= size) {
     const std::int64_t end = i + 4096 < size ? i + 4096 : size;
+    for (std::int64_t at = i; means && at < end;) {
+      const std::int64_t from = at % length, count = end - at < length - from ? end - at : length - from;
+#pragma GCC ivdep
+      for (std::int64_t j = 0; j < count; ++j) g[at + j] += means[from + j];
+      at += count;
+    }
     Vector s0{}, s1{}, p0{}, p1{};
     for (; i + 2 * lanes <= end; i += 2 * lanes) {
       const Vector g0 = masked(i), g1 = masked(i + lanes);

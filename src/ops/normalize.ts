@@ -31,6 +31,13 @@ export interface BatchNorm {
   readonly output: Tensor;
 }
 
+/** What runs in the same pass behind a normalisation. */
+interface Fused {
+  readonly relu: boolean;
+  readonly residual: Tensor | null;
+  readonly means?: Tensor;
+}
+
 type BatchNormInputs = readonly [x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | null];
 
 const batchNormOp = defineOp<BatchNormInputs, BatchNorm, null>("batchNorm", {
@@ -44,11 +51,14 @@ const batchNormOp = defineOp<BatchNormInputs, BatchNorm, null>("batchNorm", {
   },
 });
 
-/** What the backward of a BatchNorm reads and writes, as its kernel wants it, and what is to be done when it has run. */
-export function batchNormGradients(context: Backward<BatchNormInputs, BatchNorm, null>): {
-  norm: BatchNormBackward;
-  finish(): void;
-} {
+/**
+ * What the backward of a BatchNorm reads and writes, as its kernel wants it, and what is to be done when it has run. With
+ * `dmeans` `[c, n]` the output's means over pixels have that gradient, which its own lacks.
+ */
+export function batchNormGradients(
+  context: Backward<BatchNormInputs, BatchNorm, null>,
+  dmeans: Tensor | null = null,
+): { norm: BatchNormBackward; finish(): void } {
   const { inputs, attributes, output, gradient, needs, into, over, give } = context;
   const [x, weight, bias, residual] = inputs;
   const { relu, training, statistics } = attributes;
@@ -63,7 +73,7 @@ export function batchNormGradients(context: Backward<BatchNormInputs, BatchNorm,
   const norm: BatchNormBackward = [x.buffer, given(x.channels)[0], passesOn && relu ? output.buffer : null, given(output.channels)[0],
     gradient.buffer, ...given(gradient.channels), weight.buffer, bias.buffer, statistics.mean.buffer, statistics.inverseDeviation.buffer,
     training, relu, passesOn, given(residual?.channels)[0], ...given(dresidual?.channels), dx?.buffer ?? null,
-    dweight?.tensor.buffer ?? null, dbias?.tensor.buffer ?? null, dweight?.accumulate ?? dbias?.accumulate ?? false];
+    dweight?.tensor.buffer ?? null, dbias?.tensor.buffer ?? null, dweight?.accumulate ?? dbias?.accumulate ?? false, dmeans?.buffer ?? null];
   return {
     norm,
     finish() {
@@ -89,8 +99,8 @@ export function batchNorm(x: Tensor, weight: Tensor, bias: Tensor, options: Batc
   let taken: BatchNorm["statistics"] | null = null;
 
   /** Takes the statistics; with `fused` also writes the output, and returns it. */
-  const run = (fused: { relu: boolean; residual: Tensor | null } | null): Tensor | null => {
-    const { relu, residual } = fused ?? { relu: false, residual: null };
+  const run = (fused: Fused | null): Tensor | null => {
+    const { relu, residual, means = null } = fused ?? { relu: false, residual: null };
     residual?.materialize();
     const moves = training ? !taken : true;
     const statistics = taken ?? { mean: like(weight, [c]), inverseDeviation: like(weight, [c]) };
@@ -101,13 +111,13 @@ export function batchNorm(x: Tensor, weight: Tensor, bias: Tensor, options: Batc
       if (output && raw.channels) output.channels = emptyChannels(raw);
       // biome-ignore format: the struct's order
       return [weight.buffer, bias.buffer, statistics.mean.buffer, statistics.inverseDeviation.buffer, moves ? runningMean.buffer : null, moves ? runningVariance.buffer : null,
-        epsilon, momentum, training, relu, residual?.buffer ?? null, ...given(residual?.channels), output?.buffer ?? null, ...given(output?.channels)];
+        epsilon, momentum, training, relu, residual?.buffer ?? null, ...given(residual?.channels), output?.buffer ?? null, ...given(output?.channels), means?.buffer ?? null];
     };
     if (x.deferred) x.materialize(({ convolve, compute }) => convolve?.(norm) ?? compute());
     else x.kernels.batch_norm_forward(x.buffer, given(x.channels)[0], c, norm(x));
     return output;
   };
-  const compute = recordedAsNow((fused: { relu: boolean; residual: Tensor | null }) => {
+  const compute = recordedAsNow((fused: Fused) => {
     const output = run(fused) as Tensor;
     const statistics = taken as BatchNorm["statistics"];
     return batchNormOp([x, weight, bias, fused.residual], { relu: fused.relu, training, statistics, output });
@@ -122,9 +132,9 @@ export function batchNorm(x: Tensor, weight: Tensor, bias: Tensor, options: Batc
       return taken as BatchNorm["statistics"];
     },
   };
-  const deferred = (fused: { relu: boolean; residual: Tensor | null }): Deferred => ({
+  const deferred = (fused: Fused): Deferred => ({
     compute: () => compute(fused),
-    norm: { ...fused, with: deferred, source },
+    norm: { ...fused, with: deferred, computeWith: (means) => compute({ ...fused, means }), source },
   });
   return Tensor.defer(x, deferred({ residual: null, relu: false }));
 }

@@ -2,30 +2,49 @@ import { expected } from "../errors.js";
 import type { ConvShape } from "../native.js";
 import { arithmetic, defineOp, Tensor } from "../tensor/index.js";
 import { given, like, notEmpty } from "./elementwise.js";
+import { batchNormGradients } from "./normalize.js";
 
-const averagePoolOp = defineOp<[Tensor], null, null>("globalAveragePool", {
+/** The attribute: the means, where they are known already. */
+const averagePoolOp = defineOp<[Tensor], Tensor | null, null>("globalAveragePool", {
   compact: true,
-  forward([x]) {
+  forward([x], means) {
+    if (means) return { output: means, saved: null };
     const [c, , , n] = x.shape;
-    const output = Tensor.empty([c, n], { dtype: arithmetic(x.dtype), device: x.device });
+    const output = emptyMeans(x);
     x.kernels.average_pool_forward(x.buffer, ...given(x.channels), c, n, output.buffer);
     return { output, saved: null };
   },
-  backward({ inputs: [x], gradient, into }) {
+  backward({ inputs: [x], gradient, into, claim }) {
     const [c, , , n] = x.shape;
     const { tensor, accumulate } = into(0);
+    const previous = accumulate && !x.channels ? claim(0, "batchNorm") : null;
+    if (previous) {
+      const { norm, finish } = batchNormGradients(previous as Parameters<typeof batchNormGradients>[0], gradient);
+      x.kernels.batch_norm_backward(c, norm);
+      finish();
+      return;
+    }
     const [kind] = given(x.channels);
     // biome-ignore format: the kernel's argument order
     x.kernels.average_pool_backward(gradient.buffer, kind, c, n, tensor.buffer, ...given(tensor.channels), accumulate);
   },
 });
 
-/** Mean over the pixels of each channel and image: `[c, h, w, n]` → `[c, n]`, f32 also of bf16. */
+/**
+ * Mean over the pixels of each channel and image: `[c, h, w, n]` → `[c, n]`, f32 also of bf16. Of a `batchNorm` that has not
+ * run yet it is taken in the same pass.
+ */
 export function globalAveragePool(x: Tensor): Tensor {
   if (x.shape.length !== 4) throw expected("globalAveragePool", "x [c, h, w, n]", `[${x.shape.join(", ")}]`);
   notEmpty("globalAveragePool", x);
-  return averagePoolOp([x], null);
+  const norm = x.deferred?.norm;
+  const means = norm ? emptyMeans(x) : null;
+  if (norm && means) x.materialize(() => norm.computeWith(means));
+  return averagePoolOp([x], means);
 }
+
+const emptyMeans = ({ shape: [c, , , n], dtype, device }: Tensor) =>
+  Tensor.empty([c, n], { dtype: arithmetic(dtype), device });
 
 const maxPoolOp = defineOp<[Tensor], ConvShape, Tensor>("maxPool", {
   forward([x], shape) {

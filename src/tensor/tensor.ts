@@ -39,6 +39,8 @@ export interface DeferredNorm {
   readonly relu: boolean;
   /** The same normalisation with more behind it. */
   with(fused: { residual: Tensor | null; relu: boolean }): Deferred;
+  /** Computes it, and writes its means over the pixels of each channel and image to `means` `[c, n]`. */
+  computeWith(means: Tensor): Tensor;
   /** What is normalised, and how: for a consumer that normalises as it loads. */
   readonly source: Normalization;
 }

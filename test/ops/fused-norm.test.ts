@@ -1,7 +1,19 @@
 import fc from "fast-check";
 import { afterEach, expect, it, vi } from "vitest";
 import { type Kernels, native } from "../../src/native.js";
-import { add, batchNorm, conv2d, mean, multiply, relu, scale, sum } from "../../src/ops/index.js";
+import {
+  add,
+  batchNorm,
+  conv2d,
+  dyrelu,
+  globalAveragePool,
+  linear,
+  mean,
+  multiply,
+  relu,
+  scale,
+  sum,
+} from "../../src/ops/index.js";
 import { backward, defaultDevice, SparseTensor, scope, sizeOf, Tensor, Topology } from "../../src/tensor/index.js";
 import { hashAt, signed } from "../numbers.js";
 
@@ -163,4 +175,67 @@ it.each([
     expect(runningMean.item() / mean).toBeCloseTo(1, 6);
     expect((runningVariance.item() * (numbers.length - 1)) / numbers.length / variance).toBeCloseTo(1, 5);
   });
+});
+
+it("takes means over pixels in the pass that normalises, and their gradients in its backward", () => {
+  const kernels = (native.kernels[defaultDevice] as Record<string, Kernels>).f64;
+  const calls = vi.spyOn(kernels, "average_pool_forward");
+  const backwardCalls = vi.spyOn(kernels, "average_pool_backward");
+  const numbers = (
+    fused: boolean,
+    channels: number,
+    batch: number,
+    residual: boolean,
+    training: boolean,
+    seed: number,
+  ) =>
+    scope(() => {
+      const leaf = (t: number, shape: number[], around = 0) =>
+        Tensor.from(
+          signed(seed + t, sizeOf(shape)).map((v) => v + around),
+          shape,
+          { dtype: "f64", requiresGradient: true },
+        );
+      const options = { dtype: "f64" } as const;
+      const topology = new Topology(
+        [channels, channels, 1, 1],
+        Int32Array.from({ length: channels }, (_, i) => i),
+      );
+      const [image, values, coefficients] = [
+        leaf(1, [channels, 6, 5, batch]),
+        leaf(2, [channels]),
+        leaf(3, [4 * channels, channels]),
+      ];
+      const [weight, bias] = [leaf(4, [channels], 1), leaf(5, [channels])];
+      const [runningMean, runningVariance] = [Tensor.zeros([channels], options), Tensor.full([channels], 2, options)];
+      const raw = conv2d(image, new SparseTensor(topology, values));
+      const norm = batchNorm(raw, weight, bias, { runningMean, runningVariance, training });
+      const x = residual ? add(norm, image) : norm;
+      // Read before, and once more, it has been computed when its means are taken, and is not done when theirs are back.
+      const also = fused ? null : scale(sum(x), 0);
+      const means = globalAveragePool(x);
+      const y = dyrelu(x, linear(means, coefficients), { beta: 0.7 });
+      const loss = mean(multiply(y, y));
+      backward(also ? add(loss, also) : loss);
+      const leaves = [image, values, coefficients, weight, bias];
+      return [loss, means, y, ...leaves.map(({ gradient }) => gradient as Tensor)].map((t) => [...t.dataSync()]);
+    });
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 5 }),
+      fc.integer({ min: 1, max: 40 }),
+      fc.boolean(),
+      fc.boolean(),
+      fc.integer({ min: 0, max: 1e6 }),
+      (channels, batch, residual, training, seed) => {
+        const apart = numbers(false, channels, batch, residual, training, seed);
+        expect([calls, backwardCalls].map(({ mock }) => mock.calls.length)).toEqual([1, 1]);
+        const together = numbers(true, channels, batch, residual, training, seed);
+        expect([calls, backwardCalls].map(({ mock }) => mock.calls.splice(0).length)).toEqual([1, 1]);
+        for (const [k, list] of apart.entries())
+          for (const [i, value] of list.entries()) expect(together[k][i]).toBeCloseTo(value, 9);
+      },
+    ),
+    { numRuns: 100 },
+  );
 });

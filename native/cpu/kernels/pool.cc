@@ -10,30 +10,17 @@ namespace easting::EASTING_VARIANT {
 
 void average_pool_forward(In<Stored> x, In<std::int32_t> x_kind, In<Real> x_value, std::int32_t channels,
                           std::int32_t batch, Out<Real> y) {
-  const std::int64_t plane = x.size / channels, length = row_length(batch, plane);
+  const std::int64_t plane = x.size / channels;
   parallel_for(channels, x.size >= parallel_threshold, [=](std::int64_t channel) {
+    Real* const means = y.data + channel * batch;
     if (const auto kind = kind_of(x_kind, channel); kind != Kind::plane) {
-      const Real value = kind == Kind::constant ? x_value[channel] : Real(0);
-      for (std::int64_t j = 0; j < batch; ++j) y[channel * batch + j] = value;
+      for (std::int64_t j = 0; j < batch; ++j) means[j] = kind == Kind::constant ? x_value[channel] : Real(0);
       return;
     }
-    double* total = static_cast<double*>(scratch(0, batch * sizeof(double)));
-    Real* part = static_cast<Real*>(scratch(1, length * sizeof(Real)));
-    for (std::int64_t j = 0; j < batch; ++j) total[j] = 0;
-    const std::int64_t end = (channel + 1) * plane;
-    for (std::int64_t begin = channel * plane; begin < end; begin += rows_per_fold * length) {
-      const std::int64_t stop = begin + rows_per_fold * length < end ? begin + rows_per_fold * length : end;
-      for (std::int64_t j = 0; j < length; ++j) part[j] = 0;
-      for (std::int64_t i = begin; i < stop; i += length) {
-        const std::int64_t count = i + length < stop ? length : stop - i;
-        const Stored* row = x.data + i;
-#pragma GCC ivdep
-        for (std::int64_t j = 0; j < count; ++j) part[j] += row[j];
-      }
-      fold(part, batch, length, total);
-    }
-    const double pixels = static_cast<double>(plane / batch);
-    for (std::int64_t j = 0; j < batch; ++j) y[channel * batch + j] = static_cast<Real>(total[j] / pixels);
+    ImageSums sums(batch, plane, 0);
+    for (std::int64_t i = 0; i < plane; i += sums.chunk())
+      sums.add(x.data + channel * plane + i, i + sums.chunk() < plane ? sums.chunk() : plane - i);
+    sums.means(means);
   });
 }
 
@@ -52,10 +39,7 @@ void average_pool_backward(In<Real> dy, In<std::int32_t> x_kind, std::int32_t ch
       dx_kind[channel] = x_kind[channel] == Kind::plane ? Kind::plane : Kind::zero;
       if (x_kind[channel] != Kind::plane) return;
     }
-    Real* row = static_cast<Real*>(scratch(0, length * sizeof(Real)));
-    const Real pixels = static_cast<Real>(plane / batch);
-    for (std::int64_t j = 0; j < batch; ++j) row[j] = dy[channel * batch + j] / pixels;
-    repeat(row, batch, length);
+    const Real* row = means_gradient(dy.data + channel * batch, batch, length, plane, 0);
     const std::int64_t end = (channel + 1) * plane;
     for (std::int64_t i = channel * plane; i < end; i += length) {
       const std::int64_t count = i + length < end ? length : end - i;

@@ -124,6 +124,10 @@ void normalize(In<Stored> x, In<std::int32_t> x_kind, const BatchNormForward<Sto
   if (!norm.y) return;
   const Tiles written(tiles.channels, tiles.plane, aligned(tiles.plane, x.data, norm.residual.data, norm.y.data));
   with_width(written, [&](auto width) { launch(apply<width>, written.grid(), x, x_kind, norm, written); });
+  if (!norm.means) return;
+  const auto batch = static_cast<std::int32_t>(norm.means.size / tiles.channels);
+  average_pool_forward({norm.y.data, norm.y.size}, {norm.y_kind.data, norm.y_kind.size}, {norm.y_value.data, norm.y_value.size},
+                       tiles.channels, batch, norm.means);
 }
 
 void batch_norm_forward(In<Stored> x, In<int32_t> x_kind, int32_t channels, BatchNormForward<Stored> norm) {
@@ -231,6 +235,10 @@ void write_gradient(const BatchNormBackward<Stored>& norm, const Tiles& tiles, c
 void batch_norm_backward(int32_t channels, BatchNormBackward<Stored> norm) {
   const std::int64_t plane = norm.x.size / channels;
   const Tiles tiles(channels, plane, aligned(plane, norm.x.data, norm.y.data, norm.dy.data));
+  if (norm.dmeans) {
+    const auto batch = static_cast<std::int32_t>(norm.dmeans.size / channels);
+    average_pool_backward(norm.dmeans, {}, channels, batch, norm.dy, {}, {}, true);
+  }
   auto* parts = static_cast<GradientSums*>(scratch(0, sizeof(GradientSums) * channels * tiles.count));
   auto* gradients = static_cast<PlaneGradient*>(scratch(1, sizeof(PlaneGradient) * channels));
   with_width(tiles, [&](auto width) { launch(sum_gradient<width>, tiles.grid(), norm, tiles, parts); });
