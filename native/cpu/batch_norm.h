@@ -10,7 +10,7 @@
 namespace easting::EASTING_VARIANT {
 
 // y = relu?(x * scale + shift + residual)
-template <bool relu, bool residual>
+template <bool relu, bool residual, bool streams>
 inline void apply(const Stored* x, const Stored* r, Affine a, std::int64_t size, Stored* y) {
   const Vector scale = broadcast_value(a.scale), shift = broadcast_value(a.shift), zero{};
   std::int64_t i = 0;
@@ -18,8 +18,9 @@ inline void apply(const Stored* x, const Stored* r, Affine a, std::int64_t size,
     Vector v = load(x + i) * scale + shift;
     if constexpr (residual) v += load(r + i);
     if constexpr (relu) v = v < zero ? zero : v;  // NaN passes
-    store(y + i, v);
+    streams ? stream(y + i, v) : store(y + i, v);
   }
+  if (streams) streamed();
   for (; i < size; ++i) {
     Real v = x[i] * a.scale + a.shift;
     if constexpr (residual) v += r[i];
@@ -28,9 +29,10 @@ inline void apply(const Stored* x, const Stored* r, Affine a, std::int64_t size,
   }
 }
 
+template <bool streams>
 inline void apply(const Stored* x, const Stored* r, Affine a, bool relu, std::int64_t size, Stored* y) {
-  if (relu) r ? apply<true, true>(x, r, a, size, y) : apply<true, false>(x, r, a, size, y);
-  else r ? apply<false, true>(x, r, a, size, y) : apply<false, false>(x, r, a, size, y);
+  if (relu) r ? apply<true, true, streams>(x, r, a, size, y) : apply<true, false, streams>(x, r, a, size, y);
+  else r ? apply<false, true, streams>(x, r, a, size, y) : apply<false, false, streams>(x, r, a, size, y);
 }
 
 // Of a plane: mean, and biased variance.
@@ -159,11 +161,12 @@ inline void normalize_channel(const BatchNormForward<Stored>& norm, std::int64_t
   if (!own) a.scale = 1;
   const Stored* from = own ? x : r;
   if (!own) r = nullptr;
-  if (!norm.means) return apply(from, r, a, norm.relu, size, y);
+  if (!norm.means)
+    return (outgrows_caches(y, norm.y.size) ? apply<true> : apply<false>)(from, r, a, norm.relu, size, y);
   ImageSums sums(batch, size, 4);
   for (std::int64_t i = 0; i < size; i += sums.chunk()) {
     const std::int64_t run = i + sums.chunk() < size ? sums.chunk() : size - i;
-    apply(from + i, r ? r + i : nullptr, a, norm.relu, run, y + i);
+    apply<false>(from + i, r ? r + i : nullptr, a, norm.relu, run, y + i);
     sums.add(y + i, run);
   }
   sums.means(norm.means.data + c * batch);

@@ -1,6 +1,10 @@
 // Fixed-width vectors by the compiler's vector extension: one source for every instruction set.
 // Compiled once per variant; everything lives in the variant's namespace so that no wide code leaks into a narrow build.
 #pragma once
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #include "../types.h"
 #include "parallel.h"
 
@@ -31,6 +35,9 @@ inline constexpr int accumulators = 24;
 inline constexpr int accumulators = 12;
 #endif
 
+// Of tensors up to so many bytes much is still in cache when the next kernel reads them.
+inline constexpr std::int64_t cached_bytes = 8 << 20;
+
 // The words of a vector of floats, and their halves as bfloat16 stores them.
 template <std::size_t bytes>
 struct Bits {
@@ -56,6 +63,32 @@ inline void store(bfloat16* p, Vector v) {
   const auto nan = reinterpret_cast<To::Words>(reinterpret_cast<To::Integers>(words ^ rounded) >> 31);
   *reinterpret_cast<To::Halves*>(p) = __builtin_convertvector((rounded | nan) >> 16, To::Halves);
 }
+
+// Past the caches, without fetching first what is overwritten; `p` is aligned to a register. `streamed` stands between the
+// last of them and what lets another thread read.
+inline void stream(Real* p, Vector v) {
+#if defined(__AVX512F__)
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(p), reinterpret_cast<__m512i>(v));
+#elif defined(__AVX2__)
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), reinterpret_cast<__m256i>(v));
+#elif defined(__SSE2__)
+  _mm_stream_si128(reinterpret_cast<__m128i*>(p), reinterpret_cast<__m128i>(v));
+#else
+  store(p, v);
+#endif
+}
+inline void stream(bfloat16* p, Vector v) { store(p, v); }  // half a register at a time it gains nothing
+inline void streamed() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
+// Whether to stream a plane of a tensor of so many numbers: most of what caches can hold is read from there sooner.
+inline bool outgrows_caches(const Stored* plane, std::int64_t size) {
+  return std::is_same_v<Stored, Real> && size * static_cast<std::int64_t>(sizeof(Stored)) > cached_bytes &&
+         reinterpret_cast<std::uintptr_t>(plane) % sizeof(Vector) == 0;
+}
+
 inline Vector broadcast_value(Real x) {
   return x - Vector{};  // minus zero changes no bit, so this is a broadcast and nothing else
 }

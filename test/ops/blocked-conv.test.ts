@@ -77,3 +77,34 @@ it("three of them with BatchNorm give the same bytes with 1, 2, 3 and 4 threads"
   });
   expect(new Set(hashes).size).toBe(1);
 });
+
+it.each([80, 77])("a block of %i images, larger than caches, gives what it gives step by step", (count) => {
+  const few = new Topology(
+    [channels, channels, 3, 3],
+    Int32Array.from({ length: 24 }, (_, i) => 24 * i + (i % 9)),
+  );
+  const [statistics, shape] = [{ training: true }, [channels, side, side, count]] as const;
+  const [apart, together] = [false, true].map((fused) =>
+    scope(() => {
+      const x = Tensor.from(signed(1, channels * side * side * count), shape);
+      const [weight, bias] = [signed(5, channels), signed(6, channels)].map((v) => Tensor.from(v, [channels]));
+      const convolve = (input: Tensor, seed: number) => {
+        const raw = conv2d(input, new SparseTensor(few, Tensor.from(signed(seed, few.nnz), [few.nnz])), { padding: 1 });
+        if (!fused) raw.materialize();
+        return raw;
+      };
+      const norm = (raw: Tensor) => {
+        const [runningMean, runningVariance] = [Tensor.zeros([channels]), Tensor.full([channels], 1)];
+        return batchNorm(raw, weight, bias, { ...statistics, runningMean, runningVariance });
+      };
+      const first = convolve(x, 2);
+      const inner = relu(norm(first));
+      if (!fused) inner.materialize();
+      const second = convolve(inner, 3);
+      const block = relu(add(norm(second), x));
+      return [first, second, block].map((tensor) => tensor.dataSync() as Float32Array);
+    }),
+  );
+  expect(Buffer.compare(Buffer.from(together[0].buffer), Buffer.from(apart[0].buffer))).toBe(0);
+  for (const i of [1, 2]) expectClose(together[i], apart[i], { relative: 1e-4, absolute: 1e-5 });
+});

@@ -28,8 +28,11 @@ struct Offset {
   Real value;
 };
 
-// A run of `count` vectors: sums over connections held in registers, and with `measured` added to the plane's moments.
-template <int count, bool lazy, bool measured>
+// How sums are written: as they are, or added to the plane's moments too, and then perhaps past the caches.
+enum class Put { plain, measured, streamed };
+
+// A run of `count` vectors: sums over connections, held in registers.
+template <int count, bool lazy, Put put>
 inline void gather_block(const Connection* connections, int n, std::int64_t offset_from, const std::int64_t* offsets,
                          Stored* out, bool accumulate, Real start, LaneMoments& moments) {
   Vector sum[count];
@@ -44,9 +47,12 @@ inline void gather_block(const Connection* connections, int n, std::int64_t offs
       for (int v = 0; v < count; ++v) sum[v] += w * load(p + v * lanes);
     }
   }
-  for (int v = 0; v < count; ++v) store(out + v * lanes, sum[v]);
-  if constexpr (measured)
-    for (int v = 0; v < count; ++v) moments.add(load(out + v * lanes), v % 2);  // as stored
+  for (int v = 0; v < count; ++v) {
+    if constexpr (put == Put::streamed) stream(out + v * lanes, sum[v]);
+    else store(out + v * lanes, sum[v]);
+  }
+  for (int v = 0; put != Put::plain && v < count; ++v)
+    moments.add(put == Put::streamed ? sum[v] : load(out + v * lanes), v % 2);  // as stored
 }
 
 #if defined(__AVX512F__)
@@ -56,16 +62,16 @@ constexpr int wide = 2;
 #endif
 
 // out[0, run) = (out or start) + Σ_k value_k * (plane_k + offset_k)[0, run)
-template <bool lazy, bool measured>
+template <bool lazy, Put put>
 inline void gather_run(const Connection* connections, const std::int64_t* offsets, int n, std::int64_t run, Stored* out,
                        bool accumulate, Real start, Moments& moments) {
   std::int64_t i = 0;
   LaneMoments lane_moments(moments);
   for (; i + wide * lanes <= run; i += wide * lanes)
-    gather_block<wide, lazy, measured>(connections, n, i, offsets, out + i, accumulate, start, lane_moments);
+    gather_block<wide, lazy, put>(connections, n, i, offsets, out + i, accumulate, start, lane_moments);
   for (; i + lanes <= run; i += lanes)
-    gather_block<1, lazy, measured>(connections, n, i, offsets, out + i, accumulate, start, lane_moments);
-  if constexpr (measured) moments.add(lane_moments);
+    gather_block<1, lazy, put>(connections, n, i, offsets, out + i, accumulate, start, lane_moments);
+  if constexpr (put != Put::plain) moments.add(lane_moments);
   for (; i < run; ++i) {
     Real sum = accumulate ? out[i] : start;
     for (int k = 0; k < n; ++k) {
@@ -77,7 +83,7 @@ inline void gather_run(const Connection* connections, const std::int64_t* offset
       sum += connections[k].value * v;
     }
     out[i] = sum;
-    if constexpr (measured) moments.add(out[i]);
+    if constexpr (put != Put::plain) moments.add(out[i]);
   }
 }
 
@@ -118,7 +124,7 @@ inline void gather_and_dot(const Connection* connections, const std::int64_t* of
                            const Stored* x, Stored* out, bool accumulate, Vector* lane_dots, double* dots) {
   if (!lane_dots) {
     Moments none;
-    if (out) gather_run<false, false>(connections, offsets, n, run, out, accumulate, 0, none);
+    if (out) gather_run<false, Put::plain>(connections, offsets, n, run, out, accumulate, 0, none);
     return;
   }
   std::int64_t i = 0;
@@ -157,9 +163,9 @@ struct Blocking {
 
 Blocking blocking(std::int64_t owners, int height, std::int64_t read_channels, std::int64_t read_plane,
                   std::int64_t entries) {
-  constexpr std::int64_t near = 8 << 20, band = 4 << 20;  // bytes
+  constexpr std::int64_t band = 4 << 20;  // bytes
   const std::int64_t read = read_channels * read_plane * static_cast<std::int64_t>(sizeof(Stored));
-  if (read <= near || entries < 12 * read_channels) return {1, height};
+  if (read <= cached_bytes || entries < 12 * read_channels) return {1, height};
   const std::int64_t tasks = 2 * thread_count(), rows = height * band / read;
   return {(owners + tasks - 1) / tasks, static_cast<int>(rows < 1 ? 1 : rows)};
 }
@@ -182,6 +188,8 @@ void sparse_conv_forward(In<Stored> x, In<int32_t> x_kind, In<Real> x_value, In<
   const std::int64_t taps = s.taps(), in_plane = s.in_plane(), out_plane = s.out_plane();
   const Blocking blocks = blocking(s.o, out_h, s.c, in_plane, row_entry.size);
   const bool measured = next && next.training;
+  // A plane that is not normalised right away is read by another kernel.
+  const bool streams = measured && !next.y && n % lanes == 0 && outgrows_caches(y.data, y.size);
   const auto finish = [&](std::int64_t o, std::int32_t kind, const Moments* moments = nullptr) {
     if (y_kind) y_kind[o] = kind;
     if (next) normalize_channel(next, o, kind, y.data + o * out_plane, out_plane, moments);
@@ -251,13 +259,13 @@ void sparse_conv_forward(In<Stored> x, In<int32_t> x_kind, In<Real> x_value, In<
             if (hi >= 0 && hi < s.h && wi >= 0 && wi < s.w) start += row.constants[k].value;
           }
           Stored* out = line + std::int64_t{w} * n;
-          const std::int64_t run = std::int64_t{width} * n;
-          if (norm_weight)
-            measures ? gather_run<true, true>(active, offsets, m, run, out, false, start, moments)
-                     : gather_run<true, false>(active, offsets, m, run, out, false, start, moments);
-          else
-            measures ? gather_run<false, true>(active, offsets, m, run, out, false, start, moments)
-                     : gather_run<false, false>(active, offsets, m, run, out, false, start, moments);
+          const auto gather = [&](auto put) {
+            (norm_weight ? gather_run<true, put()> : gather_run<false, put()>)(active, offsets, m, std::int64_t{width} * n, out,
+                                                                              false, start, moments);
+          };
+          if (!measures) gather(std::integral_constant<Put, Put::plain>{});
+          else if (streams) gather(std::integral_constant<Put, Put::streamed>{});
+          else gather(std::integral_constant<Put, Put::measured>{});
         };
         if (s.stride == 1 && out_w > 2 * left) {
           for (int w = 0; w < left; ++w) columns(w, 1);
@@ -271,6 +279,7 @@ void sparse_conv_forward(In<Stored> x, In<int32_t> x_kind, In<Real> x_value, In<
       }
       rows[i].moments = moments;
     });
+    if (streams) streamed();
     for (std::int64_t i = 0; i < planes; ++i) finish(owned[i], Kind::plane, measured ? &rows[i].moments : nullptr);
   });
 }
