@@ -8,6 +8,9 @@
 #include "../each.h"
 #include "../vector.h"
 
+#include <new>
+#include <type_traits>
+
 namespace easting::EASTING_VARIANT {
 namespace {
 
@@ -384,6 +387,171 @@ struct Columns {
   int planes = 0, constants = 0;
 };
 
+// The part of a weight gradient that one task computes: outputs row[o_first, o_end) and inputs plane[i_first, i_end).
+struct Part {
+  int o_first, o_end, i_first, i_end;
+  int o_groups() const { return ceil_divide(o_end - o_first, dot_rows); }
+  int i_groups() const { return ceil_divide(i_end - i_first, dot_columns); }
+};
+
+// Calls part(Part) for tiles of at most tile_o x tile_i channels, all threads at work.
+template <class F>
+void each_part(int rows, int columns, int tile_o, int tile_i, bool parallel, F part) {
+  while (std::int64_t{ceil_divide(rows, tile_o)} * ceil_divide(columns, tile_i) < 2 * thread_count() && tile_o > 8) {
+    if (tile_o > tile_i || tile_i <= 16) tile_o /= 2;
+    else tile_i /= 2;
+  }
+  const int tiles_i = ceil_divide(columns, tile_i);
+  parallel_for(std::int64_t{ceil_divide(rows, tile_o)} * tiles_i, parallel, [&](std::int64_t task) {
+    const int o = static_cast<int>(task / tiles_i) * tile_o, i = static_cast<int>(task % tiles_i) * tile_i;
+    part(Part{o, smaller(rows, o + tile_o), i, smaller(columns, i + tile_i)});
+  });
+}
+
+// ---- 3x3 weight gradients at stride 1 by Winograd's F(3x3, 2x2): of each 2x2 tile of dy and the 4x4 tile of x under it
+// 16 numbers each, whose products, summed over tiles and images, hold the nine sums: 16 multiplications instead of 36. ----
+
+constexpr int tile_steps = 32;  // tiles of one register of images each that are packed at once
+
+// Where the pixels of a tile of one register of images start in their planes; negative outside of them.
+struct Tile {
+  std::int64_t x[4][4], dy[2][2];
+  int images;
+
+  Tile(const ConvShape& s, int step) {
+    const int out_h = s.out_h(), out_w = s.out_w(), columns = (out_w + 1) / 2, registers = ceil_divide(s.n, width);
+    const int tile = step / registers, image = step % registers * width, top = tile / columns * 2, left = tile % columns * 2;
+    images = smaller(width, s.n - image);
+    const auto at = [&](int h, int w, int height, int wide) {
+      return h < 0 || h >= height || w < 0 || w >= wide ? -1 : (std::int64_t{h} * wide + w) * s.n + image;
+    };
+    for (int h = 0; h < 4; ++h)
+      for (int w = 0; w < 4; ++w) x[h][w] = at(top + h - s.padding, left + w - s.padding, s.h, s.w);
+    for (int h = 0; h < 2; ++h)
+      for (int w = 0; w < 2; ++w) dy[h][w] = at(top + h, left + w, out_h, out_w);
+  }
+};
+
+int tile_count(const ConvShape& s) { return (s.out_h() + 1) / 2 * ((s.out_w() + 1) / 2) * ceil_divide(s.n, width); }
+
+template <bool lazy>
+inline Register pixel_at(const Plane& plane, std::int64_t at, int images) {
+  if (at < 0) return Register{};
+  if (images == width) return lazy ? plane.rectified(at) : plane(at);
+  Register v{};
+  for (int l = 0; l < images; ++l) v[l] = plane.one(at + l, lazy);
+  return v;
+}
+
+// Row `a` of B^T X B of each tile, for a group of channels: to[b][tile][channel][width].
+template <bool lazy, int a>
+void pack_x_tiles(const Plane (&channel)[dot_columns], const Tile* tile, int count, Real* to, std::int64_t to_b) {
+  constexpr int one[] = {0, 1, 2, 3}, other[] = {2, 2, 1, 1};
+  for (const Tile* end = tile + count; tile < end; ++tile)
+    for (int g = 0; g < dot_columns; ++g, to += width) {
+      Register v[4];
+#pragma GCC unroll 4
+      for (int w = 0; w < 4; ++w) {
+        const Register x = pixel_at<lazy>(channel[g], tile->x[one[a]][w], tile->images);
+        const Register y = pixel_at<lazy>(channel[g], tile->x[other[a]][w], tile->images);
+        v[w] = a == 1 ? x + y : x - y;
+      }
+      store_register(to, v[0] - v[2]);
+      store_register(to + to_b, v[1] + v[2]);
+      store_register(to + 2 * to_b, v[2] - v[1]);
+      store_register(to + 3 * to_b, v[3] - v[1]);
+    }
+}
+
+// Row `a` of G D G^T of each tile, for a group of channels: to[b][tile][channel][width].
+template <int a>
+void pack_dy_tiles(const Plane (&channel)[dot_rows], const Tile* tile, int count, Real* to, std::int64_t to_b) {
+  const Real half = Real(0.5);
+  for (const Tile* end = tile + count; tile < end; ++tile)
+    for (int g = 0; g < dot_rows; ++g, to += width) {
+      Register v[2];
+#pragma GCC unroll 2
+      for (int w = 0; w < 2; ++w) {
+        const auto pixel = [&](int h) { return pixel_at<false>(channel[g], tile->dy[h][w], tile->images); };
+        if constexpr (a == 0) v[w] = pixel(0);
+        else if constexpr (a == 1) v[w] = (pixel(0) + pixel(1)) * half;
+        else if constexpr (a == 2) v[w] = (pixel(0) - pixel(1)) * half;
+        else v[w] = pixel(1);
+      }
+      store_register(to, v[0]);
+      store_register(to + to_b, (v[0] + v[1]) * half);
+      store_register(to + 2 * to_b, (v[0] - v[1]) * half);
+      store_register(to + 3 * to_b, v[1]);
+    }
+}
+
+// The nine taps from the 16 sums at m[a][b], `stride` apart: A^T M A.
+inline void taps_of(const Real* m, int stride, Real* tap) {
+  Real rows[3][4];
+  const auto at = [&](int a, int b) { return m[(a * 4 + b) * stride]; };
+  for (int b = 0; b < 4; ++b) {
+    rows[0][b] = at(0, b) + at(1, b) + at(2, b);
+    rows[1][b] = at(1, b) - at(2, b);
+    rows[2][b] = at(1, b) + at(2, b) + at(3, b);
+  }
+  for (const auto& r : rows) {
+    *tap++ = r[0] + r[1] + r[2];
+    *tap++ = r[1] - r[2];
+    *tap++ = r[1] + r[2] + r[3];
+  }
+}
+
+template <bool lazy>
+void winograd_part(const Part& part, In<Stored> x, In<Stored> dy, const ConvShape& s, const std::int32_t* row, int rows,
+                   const Columns& column, Real scale, bool accumulate, Real* dweight) {
+  const int o_groups = part.o_groups(), i_groups = part.i_groups(), tiles = tile_count(s);
+  const std::int64_t dy_group = tile_steps * dot_rows * width, x_group = tile_steps * dot_columns * width;
+  const std::int64_t dy_b = o_groups * dy_group, x_b = i_groups * x_group;
+  const std::int64_t sums = std::int64_t{o_groups} * i_groups * 16 * dot_pairs;
+  Real* packed_dy = static_cast<Real*>(scratch(0, sizeof(Real) * 4 * dy_b));
+  Real* packed_x = static_cast<Real*>(scratch(1, sizeof(Real) * 4 * x_b));
+  Real* sum = static_cast<Real*>(scratch(2, sizeof(Real) * sums));
+  Tile* tile = static_cast<Tile*>(scratch(4, sizeof(Tile) * tile_steps));
+  for (std::int64_t k = 0; k < sums; ++k) sum[k] = 0;
+  const auto multiply_row = [&]<int a>(std::integral_constant<int, a>, int count) {
+    for (int g = 0; g < o_groups; ++g) {
+      Plane channel[dot_rows];
+      for (int k = 0; k < dot_rows; ++k)
+        channel[k] = {dy.data + row[smaller(part.o_first + g * dot_rows + k, rows - 1)] * s.out_plane(), {1, 0}};
+      pack_dy_tiles<a>(channel, tile, count, packed_dy + g * dy_group, dy_b);
+    }
+    for (int g = 0; g < i_groups; ++g) {
+      Plane channel[dot_columns];
+      for (int k = 0; k < dot_columns; ++k) {
+        const int at = smaller(part.i_first + g * dot_columns + k, column.planes - 1);
+        channel[k] = {x.data + column.plane[at] * s.in_plane(), column.norm[at]};
+      }
+      pack_x_tiles<lazy, a>(channel, tile, count, packed_x + g * x_group, x_b);
+    }
+    for (int b = 0; b < 4; ++b)
+      for (int o = 0; o < o_groups; ++o)
+        for (int i = 0; i < i_groups; ++i)
+          dot_tile(packed_dy + b * dy_b + o * dy_group, 0, packed_x + b * x_b + i * x_group, 0, 1, count,
+                   sum + ((std::int64_t{o} * i_groups + i) * 16 + a * 4 + b) * dot_pairs);
+  };
+  for (int first = 0; first < tiles; first += tile_steps) {
+    const int count = smaller(tile_steps, tiles - first);
+    for (int k = 0; k < count; ++k) new (tile + k) Tile(s, first + k);
+    multiply_row(std::integral_constant<int, 0>{}, count);
+    multiply_row(std::integral_constant<int, 1>{}, count);
+    multiply_row(std::integral_constant<int, 2>{}, count);
+    multiply_row(std::integral_constant<int, 3>{}, count);
+  }
+  for (int o = part.o_first; o < part.o_end; ++o)
+    for (int i = part.i_first; i < part.i_end; ++i) {
+      const int in_o = o - part.o_first, in_i = i - part.i_first;
+      const std::int64_t group = std::int64_t{in_o / dot_rows} * i_groups + in_i / dot_columns;
+      Real taps[9], *to = dweight + (std::int64_t{row[o]} * s.c + column.plane[i]) * 9;
+      taps_of(sum + group * 16 * dot_pairs + in_i % dot_columns * dot_rows + in_o % dot_rows, dot_pairs, taps);
+      for (int tap = 0; tap < 9; ++tap) to[tap] = accumulate ? to[tap] + scale * taps[tap] : scale * taps[tap];
+    }
+}
+
 }  // namespace
 
 // Rows of outputs without a gradient, or that are not needed, are 0, and so are columns of inputs that are 0 everywhere.
@@ -426,6 +594,13 @@ void dense_conv_backward_weight(In<Stored> x, In<int32_t> x_kind, In<Real> x_val
     });
   if (rows_there == 0 || column.planes == 0) return;
 
+  const bool parallel =
+      static_cast<double>(rows_there) * column.planes * s.taps() * s.out_plane() > 8.0 * parallel_threshold;
+  if (s.kh == 3 && s.kw == 3 && s.stride == 1 && s.n >= width)
+    return each_part(rows_there, column.planes, 64, 32, parallel, [&](const Part& part) {
+      (lazy ? winograd_part<true> : winograd_part<false>)(part, x, dy, s, row, rows_there, column, scale, accumulate, dweight.data);
+    });
+
   if (s.kh == 1 && s.kw == 1 && s.stride == 1 && s.padding == 0) s.n *= s.h * s.w, s.h = s.w = 1;
   const int out_h = s.out_h(), out_w = s.out_w(), taps = static_cast<int>(s.taps());
   const int chunk_rows = smaller(out_h, chunk_side), chunk_columns = smaller(out_w, chunk_side);
@@ -437,19 +612,9 @@ void dense_conv_backward_weight(In<Stored> x, In<int32_t> x_kind, In<Real> x_val
   const int window = window_rows * phases * phase_columns;
 
   // Large tiles pack less, small ones occupy more threads; chunks alone set the order of the sums.
-  int tile_o = 64, tile_i = taps == 1 ? 64 : 32;
-  while (std::int64_t{ceil_divide(rows_there, tile_o)} * ceil_divide(column.planes, tile_i) < 2 * thread_count() &&
-         tile_o > 8) {
-    if (tile_i > 16) tile_i /= 2;
-    else tile_o /= 2;
-  }
-  const int tiles_o = ceil_divide(rows_there, tile_o), tiles_i = ceil_divide(column.planes, tile_i);
-  const bool parallel =
-      static_cast<double>(rows_there) * column.planes * taps * s.out_plane() > 8.0 * parallel_threshold;
-  parallel_for(std::int64_t{tiles_o} * tiles_i, parallel, [&](std::int64_t task) {
-    const int o_first = static_cast<int>(task / tiles_i) * tile_o, o_end = smaller(rows_there, o_first + tile_o);
-    const int i_first = static_cast<int>(task % tiles_i) * tile_i, i_end = smaller(column.planes, i_first + tile_i);
-    const int o_groups = ceil_divide(o_end - o_first, dot_rows), i_groups = ceil_divide(i_end - i_first, dot_columns);
+  each_part(rows_there, column.planes, 64, taps == 1 ? 64 : 32, parallel, [&](const Part& part) {
+    const auto [o_first, o_end, i_first, i_end] = part;
+    const int o_groups = part.o_groups(), i_groups = part.i_groups();
     const std::int64_t dy_group = std::int64_t{chunk_rows} * chunk_columns * chunk_images * dot_rows;
     const std::int64_t x_group = std::int64_t{window} * chunk_images * dot_columns;
     const std::int64_t sums = std::int64_t{o_groups} * i_groups * taps * dot_pairs;
