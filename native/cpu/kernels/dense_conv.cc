@@ -394,10 +394,10 @@ struct Part {
   int i_groups() const { return ceil_divide(i_end - i_first, dot_columns); }
 };
 
-// Calls part(Part) for tiles of at most tile_o x tile_i channels, all threads at work.
+// Calls part(Part) for tiles of at most tile_o x tile_i channels, and so small that they are `parts` or more.
 template <class F>
-void each_part(int rows, int columns, int tile_o, int tile_i, bool parallel, F part) {
-  while (std::int64_t{ceil_divide(rows, tile_o)} * ceil_divide(columns, tile_i) < 2 * thread_count() && tile_o > 8) {
+void each_part(int rows, int columns, int tile_o, int tile_i, int parts, bool parallel, F part) {
+  while (std::int64_t{ceil_divide(rows, tile_o)} * ceil_divide(columns, tile_i) < parts && tile_o > 8) {
     if (tile_o > tile_i || tile_i <= 16) tile_o /= 2;
     else tile_i /= 2;
   }
@@ -597,7 +597,7 @@ void dense_conv_backward_weight(In<Stored> x, In<int32_t> x_kind, In<Real> x_val
   const bool parallel =
       static_cast<double>(rows_there) * column.planes * s.taps() * s.out_plane() > 8.0 * parallel_threshold;
   if (s.kh == 3 && s.kw == 3 && s.stride == 1 && s.n >= width)
-    return each_part(rows_there, column.planes, 64, 32, parallel, [&](const Part& part) {
+    return each_part(rows_there, column.planes, 64, 32, thread_count(), parallel, [&](const Part& part) {
       (lazy ? winograd_part<true> : winograd_part<false>)(part, x, dy, s, row, rows_there, column, scale, accumulate, dweight.data);
     });
 
@@ -612,7 +612,7 @@ void dense_conv_backward_weight(In<Stored> x, In<int32_t> x_kind, In<Real> x_val
   const int window = window_rows * phases * phase_columns;
 
   // Large tiles pack less, small ones occupy more threads; chunks alone set the order of the sums.
-  each_part(rows_there, column.planes, 64, taps == 1 ? 64 : 32, parallel, [&](const Part& part) {
+  each_part(rows_there, column.planes, 64, taps == 1 ? 64 : 32, 2 * thread_count(), parallel, [&](const Part& part) {
     const auto [o_first, o_end, i_first, i_end] = part;
     const int o_groups = part.o_groups(), i_groups = part.i_groups();
     const std::int64_t dy_group = std::int64_t{chunk_rows} * chunk_columns * chunk_images * dot_rows;
