@@ -109,6 +109,10 @@ describe("sparse convolution", () => {
     ["rows of an image that no output reads", [2, 8, 8, 3, 3, 3, 3, 3, 0]],
     ["a large batch", [2, 3, 3, 530, 3, 3, 3, 1, 1]],
     ["a kernel that is not square", [2, 6, 5, 3, 3, 1, 3, 1, 0]],
+    ["odd sides, and more images than two vectors hold", [5, 5, 7, 35, 6, 3, 3, 1, 1]],
+    ["more channels than a task has, and tiles than it packs at once", [36, 10, 10, 32, 70, 3, 3, 1, 1]],
+    ["a border of two pixels", [3, 4, 5, 18, 3, 3, 3, 1, 2]],
+    ["no border", [3, 6, 5, 18, 3, 3, 3, 1, 0]],
   ] as [string, ConvShape][])("handles %s", (_, shape) => {
     expectSparse(shape, 40, topologyOf(shape, 40, 0.5));
   });
