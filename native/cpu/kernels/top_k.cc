@@ -1,6 +1,7 @@
 // Exact top-k by radix selection: histograms of 11-bit digits, from the highest, narrow the bits of |score| down to the
 // k-th largest; ties at that value are narrowed the same way by their random bits. Only counts are kept, so any number
-// of threads and every instruction set choose the same positions.
+// of threads and every instruction set choose the same positions. After the first digit most scores are known to be too low:
+// they are passed over, many at a time.
 #include "../../kernels.h"
 #include "../../rank.h"
 #include "../vector.h"
@@ -11,17 +12,28 @@ namespace {
 constexpr int digit_bits = 11;
 constexpr std::int64_t smallest_block = 65536;
 constexpr int most_blocks = 32;
+constexpr int passed_over = 64;
 
 struct Candidates {
   In<Real> scores;
   In<std::int32_t> excluded;
+  std::uint64_t least = 0;  // what ranks lower is of no interest
   std::int64_t block_size() const {
     const std::int64_t size = (scores.size + most_blocks - 1) / most_blocks;
     return size < smallest_block ? smallest_block : size;
   }
   std::int64_t blocks() const { return (scores.size + block_size() - 1) / block_size(); }
 
-  // f(position) for the candidates of one block, ascending.
+  bool reaches(const Real* run) const {
+    decltype(rank_of(Real{})) most = 0;
+    for (int i = 0; i < passed_over; ++i) {
+      const auto rank = rank_of(run[i]);
+      most = most < rank ? rank : most;
+    }
+    return most >= least;
+  }
+
+  // f(position) for the candidates of one block, ascending, without some that rank below `least`.
   template <class F>
   void each(std::int64_t block, F f) const {
     std::int64_t at = block * block_size();
@@ -34,7 +46,12 @@ struct Candidates {
     }
     while (at < end) {
       const std::int64_t stop = e < excluded.size && excluded[e] < end ? excluded[e] : end;
-      for (; at < stop; ++at) f(at);
+      while (at < stop) {
+        const std::int64_t run = stop - at < passed_over ? stop - at : passed_over;
+        if (least > 0 && run == passed_over && !reaches(scores.data + at)) at += run;
+        else
+          for (const std::int64_t from = at; at < from + run; ++at) f(at);
+      }
       if (stop < end) ++at, ++e;
     }
   }
@@ -45,9 +62,10 @@ struct Threshold {
   std::int64_t above, equal;
 };
 
-// k-th largest (k >= 1) of value(position), `bits` wide, over candidates where it is not negative.
+// k-th largest (k >= 1) of value(position), `bits` wide, over candidates where it is not negative. `ranks` tells that it is
+// their rank.
 template <class Value>
-Threshold select(const Candidates& candidates, int bits, std::int64_t k, Value value) {
+Threshold select(Candidates candidates, int bits, std::int64_t k, bool ranks, Value value) {
   constexpr int bins = 1 << digit_bits;
   const std::int64_t blocks = candidates.blocks();
   auto* counts = static_cast<std::int32_t*>(scratch(3, sizeof(std::int32_t) * bins * blocks));
@@ -74,6 +92,7 @@ Threshold select(const Candidates& candidates, int bits, std::int64_t k, Value v
       found.above += found.equal;
     }
     found.value = found.value << digit | static_cast<std::uint64_t>(bin);
+    if (ranks) candidates.least = found.value << shift;
   }
   return found;
 }
@@ -81,21 +100,22 @@ Threshold select(const Candidates& candidates, int bits, std::int64_t k, Value v
 }  // namespace
 
 void top_k(In<Real> scores, In<int32_t> identity, In<int32_t> excluded, RandomKey key, Out<int32_t> positions) {
-  const Candidates candidates{scores, excluded};
+  Candidates candidates{scores, excluded};
   const std::int64_t available = scores.size - excluded.size;
   const std::int64_t k = positions.size < available ? positions.size : available;
   for (std::int64_t i = k < 0 ? 0 : k; i < positions.size; ++i) positions[i] = -1;
   if (k <= 0) return;
 
   const auto rank = [scores](std::int64_t position) { return static_cast<std::int64_t>(rank_of(scores[position])); };
-  const Threshold score = select(candidates, 8 * sizeof(Real) - 1, k, rank);
+  const Threshold score = select(candidates, 8 * sizeof(Real) - 1, k, true, rank);
+  candidates.least = score.value;
   const auto limit = static_cast<std::int64_t>(score.value);
   std::int64_t tie_limit = -1, last_ties = 0;  // of ties above tie_limit all, of those at it the first `last_ties`
   if (score.above + score.equal > k) {
     const auto tie_rank = [rank, limit, order = TieRank{key, identity}](std::int64_t position) mutable {
       return rank(position) == limit ? order(position) : std::int64_t{-1};
     };
-    const Threshold tie = select(candidates, 32, k - score.above, tie_rank);
+    const Threshold tie = select(candidates, 32, k - score.above, false, tie_rank);
     tie_limit = static_cast<std::int64_t>(tie.value);
     last_ties = k - score.above - tie.above;
   }
