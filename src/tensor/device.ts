@@ -79,3 +79,10 @@ export function memory(device: Device = defaultDevice): { live: number; peak: nu
 
 /** As the addon numbers them. */
 export const deviceCode = { cpu: 0, cuda: 1 } as const;
+
+/** Resolves when all queued work is done; rejects with what a kernel threw. */
+export function synchronize(): Promise<void> {
+  return new Promise((resolve, reject) => {
+    native.finished((error) => (error ? reject(new EastingError(error.code, error.message)) : resolve()));
+  });
+}

@@ -16,6 +16,7 @@ export {
   deviceRequest,
   memory,
   resolveDevice,
+  synchronize,
   threads,
   useDevice,
 } from "./device.js";
@@ -31,7 +32,6 @@ export {
   emptyChannels,
   type Normalization,
   sizeOf,
-  synchronize,
   type TapeNode,
   Tensor,
   type TensorOptions,

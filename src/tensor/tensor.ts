@@ -298,10 +298,3 @@ export function emptyChannels(like: Tensor): Channels {
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }
-
-/** Resolves when all queued work is done; rejects with what a kernel threw. */
-export function synchronize(): Promise<void> {
-  return new Promise((resolve, reject) => {
-    native.finished((error) => (error ? reject(new EastingError(error.code, error.message)) : resolve()));
-  });
-}
