@@ -236,6 +236,15 @@ inline void denormalize_channel(const BatchNormBackward<Stored>& norm, std::int6
   const bool relu = norm.relu, keep = norm.residual && relu;  // the masked gradient is also the residual's
   const std::int64_t batch = norm.dmeans.size / norm.weight.size, length = norm.dmeans ? row_length(batch, size) : 1;
   const Real* means = norm.dmeans ? means_gradient(norm.dmeans.data + c * batch, batch, length, size, 4) : nullptr;
+  std::int64_t shared = 0;  // so much of g has its share of the means' gradients
+  const auto share_means = [&](std::int64_t end) {
+    while (means && shared < end) {
+      const std::int64_t from = shared % length, count = end - shared < length - from ? end - shared : length - from;
+#pragma GCC ivdep
+      for (std::int64_t j = 0; j < count; ++j) g[shared + j] += means[from + j];
+      shared += count;
+    }
+  };
   const auto masked = [&](std::int64_t i) {
     const Vector v = load(g + i);
     if (!relu) return v;
@@ -251,12 +260,7 @@ inline void denormalize_channel(const BatchNormBackward<Stored>& norm, std::int6
   std::int64_t i = 0;
   while (i + lanes <= size) {
     const std::int64_t end = i + 4096 < size ? i + 4096 : size;
-    for (std::int64_t at = i; means && at < end;) {
-      const std::int64_t from = at % length, count = end - at < length - from ? end - at : length - from;
-#pragma GCC ivdep
-      for (std::int64_t j = 0; j < count; ++j) g[at + j] += means[from + j];
-      at += count;
-    }
+    share_means(end);
     Vector s0{}, s1{}, p0{}, p1{};
     for (; i + 2 * lanes <= end; i += 2 * lanes) {
       const Vector g0 = masked(i), g1 = masked(i + lanes);
@@ -275,6 +279,7 @@ inline void denormalize_channel(const BatchNormBackward<Stored>& norm, std::int6
     sum += static_cast<double>(horizontal_sum(s0 + s1));
     product += static_cast<double>(horizontal_sum(p0 + p1));
   }
+  share_means(size);
   for (; i < size; ++i) {
     const Real v = masked_one(i);
     if (keep) g[i] = v;

@@ -21,6 +21,24 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
+/** Leaves in f64 of noise around a number. */
+const leavesOf =
+  (seed: number) =>
+  (t: number, shape: number[], around = 0) =>
+    Tensor.from(
+      signed(seed + t, sizeOf(shape)).map((v) => v + around),
+      shape,
+      { dtype: "f64", requiresGradient: true },
+    );
+
+/** `nnz` places of a 3 × 3 convolution. */
+function topologyOf(channels: number, nnz: number, seed: number): Topology {
+  const shape = [channels, channels, 3, 3];
+  const order = Array.from({ length: sizeOf(shape) }, (_, i) => i);
+  order.sort((a, b) => hashAt(seed, a) - hashAt(seed, b));
+  return new Topology(shape, Int32Array.from(order.slice(0, nnz)).sort());
+}
+
 interface Case {
   readonly channels: number;
   readonly nnz: number;
@@ -33,19 +51,8 @@ interface Case {
 function run({ channels, nnz, batch, residual, training }: Case, seed: number, fused: boolean) {
   return scope(() => {
     const options = { dtype: "f64" } as const;
-    const leaf = (t: number, shape: number[], around = 0) =>
-      Tensor.from(
-        signed(seed + t, sizeOf(shape)).map((v) => v + around),
-        shape,
-        { ...options, requiresGradient: true },
-      );
-    const weightShape = [channels, channels, 3, 3];
-    const sparse = (t: number) => {
-      const order = Array.from({ length: sizeOf(weightShape) }, (_, i) => i);
-      order.sort((a, b) => hashAt(seed + t, a) - hashAt(seed + t, b));
-      const topology = new Topology(weightShape, Int32Array.from(order.slice(0, nnz)).sort());
-      return new SparseTensor(topology, leaf(t, [nnz]));
-    };
+    const leaf = leavesOf(seed);
+    const sparse = (t: number) => new SparseTensor(topologyOf(channels, nnz, seed + t), leaf(t, [nnz]));
     const [first, second] = [sparse(1), sparse(2)];
     const [image, weight, bias] = [leaf(3, [channels, 5, 4, batch]), leaf(4, [channels], 1), leaf(5, [channels])];
     const running = [signed(6, channels), signed(7, channels).map((v) => v + 1.5)].map((data) =>
@@ -104,19 +111,8 @@ it("writes gradients over activations that nothing reads any more, with the same
   });
   const gradients = (release: boolean, channels: number, nnz: number, batch: number, seed: number) =>
     scope(() => {
-      const leaf = (t: number, shape: number[], around = 0) =>
-        Tensor.from(
-          signed(seed + t, sizeOf(shape)).map((v) => v + around),
-          shape,
-          { dtype: "f64", requiresGradient: true },
-        );
-      const sparse = (t: number) => {
-        const shape = [channels, channels, 3, 3];
-        const order = Array.from({ length: sizeOf(shape) }, (_, i) => i);
-        order.sort((a, b) => hashAt(seed + t, a) - hashAt(seed + t, b));
-        const topology = new Topology(shape, Int32Array.from(order.slice(0, nnz)).sort());
-        return new SparseTensor(topology, leaf(t, [nnz]));
-      };
+      const leaf = leavesOf(seed);
+      const sparse = (t: number) => new SparseTensor(topologyOf(channels, nnz, seed + t), leaf(t, [nnz]));
       const norm = (x: Tensor, t: number) => {
         const runningMean = Tensor.zeros([channels], { dtype: "f64" });
         return batchNorm(x, leaf(t, [channels], 1), leaf(t + 1, [channels]), {
@@ -148,17 +144,12 @@ it("writes gradients over activations that nothing reads any more, with the same
 });
 
 it.each([
-  ["all numbers are far from zero", () => 1000],
-  ["the first row is far from the others", (row: number) => (row === 0 ? 1000 : 0)],
-  ["all but the first row are the same", (row: number) => (row === 0 ? 0 : Number.NaN)],
-])("takes statistics to the last digits while it writes a plane in which %s", (_, around) => {
+  ["all numbers are far from zero", (_: number, noise: number) => 1000 + noise],
+  ["the first row is far from the others", (row: number, noise: number) => (row === 0 ? 1000 : 0) + noise],
+  ["all but the first row are the same", (row: number, noise: number) => (row === 0 ? noise : 0.25)],
+])("takes statistics to the last digits while it writes a plane in which %s", (_, numberOf) => {
   const [rows, row] = [64, 3 * 5];
-  const noise = signed(3, rows * row);
-  // A NaN stands for no noise.
-  const numbers = Float32Array.from(noise, (v, i) => {
-    const middle = around(Math.floor(i / row));
-    return Number.isNaN(middle) ? 0.25 : middle + v;
-  });
+  const numbers = Float32Array.from(signed(3, rows * row), (noise, i) => numberOf(Math.floor(i / row), noise));
   const mean = numbers.reduce((total, v) => total + v, 0) / numbers.length;
   const variance = numbers.reduce((total, v) => total + (v - mean) ** 2, 0) / numbers.length;
   scope(() => {
@@ -184,25 +175,20 @@ it("takes means over pixels in the pass that normalises, and their gradients in 
   const numbers = (
     fused: boolean,
     channels: number,
-    batch: number,
+    [h, w, batch]: readonly number[],
     residual: boolean,
     training: boolean,
     seed: number,
   ) =>
     scope(() => {
-      const leaf = (t: number, shape: number[], around = 0) =>
-        Tensor.from(
-          signed(seed + t, sizeOf(shape)).map((v) => v + around),
-          shape,
-          { dtype: "f64", requiresGradient: true },
-        );
+      const leaf = leavesOf(seed);
       const options = { dtype: "f64" } as const;
       const topology = new Topology(
         [channels, channels, 1, 1],
         Int32Array.from({ length: channels }, (_, i) => i),
       );
       const [image, values, coefficients] = [
-        leaf(1, [channels, 6, 5, batch]),
+        leaf(1, [channels, h, w, batch]),
         leaf(2, [channels]),
         leaf(3, [4 * channels, channels]),
       ];
@@ -223,19 +209,26 @@ it("takes means over pixels in the pass that normalises, and their gradients in 
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 5 }),
-      fc.integer({ min: 1, max: 40 }),
+      fc.tuple(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 40 })),
       fc.boolean(),
       fc.boolean(),
       fc.integer({ min: 0, max: 1e6 }),
-      (channels, batch, residual, training, seed) => {
-        const apart = numbers(false, channels, batch, residual, training, seed);
+      (channels, shape, residual, training, seed) => {
+        const apart = numbers(false, channels, shape, residual, training, seed);
         expect([calls, backwardCalls].map(({ mock }) => mock.calls.length)).toEqual([1, 1]);
-        const together = numbers(true, channels, batch, residual, training, seed);
+        const together = numbers(true, channels, shape, residual, training, seed);
         expect([calls, backwardCalls].map(({ mock }) => mock.calls.splice(0).length)).toEqual([1, 1]);
         for (const [k, list] of apart.entries())
           for (const [i, value] of list.entries()) expect(together[k][i]).toBeCloseTo(value, 9);
       },
     ),
-    { numRuns: 100 },
+    {
+      numRuns: 100,
+      // Less than a vector, and one number more than whole blocks of them.
+      examples: [
+        [2, [1, 1, 1], true, false, 1],
+        [2, [17, 241, 1], true, true, 1],
+      ],
+    },
   );
 });
